@@ -1,0 +1,372 @@
+"Formatting: layouts, whole shards whatever happens, splits by song, and what is dropped."
+import json, random, shutil
+from dataclasses import replace
+from pathlib import Path
+import numpy as np
+import pytest
+from emotionwave.format import FormatConfig, File, corpus_files, format_corpora, fragments, judge, load_dataset, read_report, spans, split_of
+from emotionwave.midi import Song
+from emotionwave.tokens import TokenConfig, Tokenizer
+
+
+def tune(seed, bars=20, **columns):
+    "Eight notes a bar, in C major or A minor."
+    rng = np.random.default_rng(seed)
+    n = 8 * bars
+    scale = np.array([0, 2, 4, 5, 7, 9, 11, 12, 14, 16, 17, 19, 21, 23]) + 60 - 3 * (seed % 2)
+    return Song(onset=240 * np.arange(n), duration=rng.choice([120, 240, 480], n), pitch=scale[rng.integers(0, 14, n)],
+                velocity=rng.integers(40, 100, n), **columns)
+
+
+def put(folder, *names, bars=20):
+    for name in names:
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        tune(sum(name.encode()), bars).save(path)
+
+
+def write(path, text):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+
+
+class Half:
+    "A labeller that hears the same in everything."
+    fingerprint = "half"
+    def predict(self, songs): return np.full(len(songs), 0.5)
+
+
+def format_half(*args, **kw): return format_corpora(*args, **{"labeller": Half(), "workers": 1} | kw)
+
+
+def content(folder): return {p.name: p.read_bytes() for p in folder.iterdir()}
+
+
+@pytest.fixture
+def corpora(tmp_path):
+    "A folder of one small stand-in for each layout."
+    top = tmp_path / "corpora"
+    emopia = top / "emotions"
+    put(emopia / "midis", "Q1_abc-d_0.mid", "Q1_abc-d_1.mid", "Q2_e_f_0.mid", "Q3_ghi_4.mid", "Q4_jkl_0.mid")
+    write(emopia / "label.csv", "ID,4Q,annotator\nQ1_abc-d_0,1,A\nQ4_jkl_0,4,B\n")
+    write(emopia / "split" / "train.csv", "fname,label\nQ1_abc-d_0,Q1\nQ1_abc-d_1,Q1\nQ2_e_f_0,Q2\n")
+    write(emopia / "split" / "val.csv", "fname,label\nQ3_ghi_4,Q3\n")
+    vg = top / "games"
+    put(vg / "labelled" / "midi", "Star_N64_Star Saga_Long Road.mid", "Star_N64_Star Saga_Old Tower.mid", "Star_N64_Star Saga_Two Minds.mid")
+    put(vg / "labelled" / "phrases", "Star_N64_Star Saga_Long Road_0.mid", "Star_N64_Star Saga_Long Road_1.mid", "Star_N64_Star Saga_Old Tower_0.mid",
+        "Star_N64_Star Saga_Two Minds_0.mid", "Star_N64_Star Saga_Two Minds_1.mid", bars=5)
+    put(vg / "unlabelled" / "midi", "Star_Saga_2_LongRoad_by_Some_One.mid", "Lemmings_Level1.mid")
+    rows = [("Long Road_0", 1, 1), ("Long Road_1", 1, -1), ("Old Tower_0", -1, -1), ("Two Minds_0", 1, 1), ("Two Minds_1", -1, 1)]
+    write(vg / "vgmidi_labelled.csv", "id,series,console,game,piece,midi,valence,arousal\n" + "".join(
+        f"1,Star,N64,Star Saga,{n[:-2]},labelled/phrases/Star_N64_Star Saga_{n}.mid,{v},{a}\n" for n, v, a in rows))
+    put(top / "p909" / "POP909", "001/001.mid", "001/versions/001-v1.mid", "002/002.mid")
+    put(top / "p1k7", "src_001/0.mid", "src_002/420.mid")
+    put(top / "classics", "Bach/Fugue/bwv_846/midi_score.mid", "Bach/Fugue/bwv_846/Shi05M.mid", "Haydn/48-1_no_repeat/midi_score.mid", "Haydn/48-1/midi_score.mid")
+    put(top / "contest", "2018_KotysV17.MID", "2004_BLINOV06.MID")
+    put(top / "jazz" / "midi" / "live", "A/B/Oleo.midi", "C/D/Oleo.midi")
+    write(top / "jazz" / "pijama.csv", "midi,artist,album,title,split\nmidi/live/A/B/Oleo.midi,A,B,Oleo,train\nmidi/live/C/D/Oleo.midi,C,D,Oleo,validation\n")
+    put(top / "uploads", "mine.mid", "deep/yours.midi")
+    return top
+
+
+def by_name(files): return {f.name: f for f in files}
+
+
+def test_each_layout_is_recognised_by_its_contents(corpora):
+    for folder, corpus, n in [("emotions", "EMOPIA", 5), ("games", "VGMIDI", 10), ("p909", "POP909", 2), ("p1k7", "Pop1K7", 2), ("classics", "ASAP", 4),
+                              ("contest", "piano-e-competition", 2), ("jazz", "PiJAMA", 2), ("uploads", "uploads", 2)]:
+        files = corpus_files(corpora / folder)
+        assert [f.corpus for f in files] == [corpus] * n
+        assert [f.name for f in files] == sorted(f.name for f in files) and all(f.path == corpora / folder / f.name or f.name in str(f.path) for f in files)
+
+
+def test_a_folder_of_corpora_holds_them_all(corpora):
+    together = corpus_files(corpora)
+    apart = [f for d in corpora.iterdir() if d.name != "uploads" for f in corpus_files(d)]
+    assert {f.path for f in apart} < {f.path for f in together}
+    assert {(f.corpus, f.name, f.song) for f in apart} < {(f.corpus, f.name, f.song) for f in together}
+    assert {f.name for f in together if f.corpus == "corpora"} == {"uploads/mine.mid", "uploads/deep/yours.midi"}
+
+
+def test_emopia_quadrants_become_valence_and_arousal(corpora):
+    files = by_name(corpus_files(corpora / "emotions"))
+    assert {n[6:8]: (f.valence, f.arousal) for n, f in files.items()} == {"Q1": (1, 1), "Q2": (0, 1), "Q3": (0, 0), "Q4": (1, 0)}
+    assert files["midis/Q2_e_f_0.mid"].song == "e_f" and files["midis/Q1_abc-d_0.mid"].song == files["midis/Q1_abc-d_1.mid"].song == "abc-d"
+    assert files["midis/Q3_ghi_4.mid"].split == "valid" and files["midis/Q2_e_f_0.mid"].split == "train" and files["midis/Q4_jkl_0.mid"].split is None
+
+
+def test_emopia_label_file_outranks_the_file_name(corpora):
+    write(corpora / "emotions" / "label.csv", "ID,4Q,annotator\nQ4_jkl_0,3,B\n")
+    assert by_name(corpus_files(corpora / "emotions"))["midis/Q4_jkl_0.mid"].valence == 0
+
+
+def test_vgmidi_versions_of_a_title_are_one_song(corpora):
+    files = by_name(corpus_files(corpora / "games"))
+    road = {f.song for n, f in files.items() if "Long" in n}
+    assert len(road) == 1 and len({f.song for f in files.values()}) == 4
+
+
+def test_vgmidi_piece_takes_the_label_on_which_its_phrases_agree(corpora):
+    files = by_name(corpus_files(corpora / "games"))
+    piece = lambda title: files[f"labelled/midi/Star_N64_Star Saga_{title}.mid"]
+    assert (piece("Long Road").valence, piece("Long Road").arousal) == (1, None)
+    assert (piece("Old Tower").valence, piece("Old Tower").arousal) == (0, 0)
+    assert (piece("Two Minds").valence, piece("Two Minds").arousal) == (None, 1)
+    assert files["labelled/phrases/Star_N64_Star Saga_Two Minds_1.mid"].valence == 0
+    assert files["unlabelled/midi/Lemmings_Level1.mid"].valence is None
+
+
+def test_asap_knows_scores_from_performances_and_joins_repeats(corpora):
+    files = by_name(corpus_files(corpora / "classics"))
+    assert files["Bach/Fugue/bwv_846/midi_score.mid"].grid == "score" and files["Bach/Fugue/bwv_846/Shi05M.mid"].grid == "performance"
+    assert files["Haydn/48-1_no_repeat/midi_score.mid"].song == files["Haydn/48-1/midi_score.mid"].song == "Haydn/48-1"
+
+
+def test_pijama_split_is_kept(corpora):
+    assert [f.split for f in corpus_files(corpora / "jazz")] == ["train", "valid"]
+
+
+def test_hidden_files_of_an_archive_are_left_out(corpora):
+    for name in ("emotions/midis/._Q1_abc-d_0.mid", "uploads/__MACOSX/x.mid"): write(corpora / name, "x")
+    assert len(corpus_files(corpora / "emotions")) == 5 and len(corpus_files(corpora / "uploads")) == 2
+
+
+@pytest.mark.parametrize("make, error, text", [
+    (lambda p: p / "none", FileNotFoundError, "no such folder"),
+    (lambda p: p / "uploads" / "mine.mid", FileNotFoundError, "not a folder"),
+    (lambda p: (p / "void").mkdir() or p / "void", ValueError, "no MIDI files"),
+], ids=["missing", "file", "empty"])
+def test_a_folder_without_music_is_an_error(corpora, make, error, text):
+    with pytest.raises(error, match=text): corpus_files(make(corpora))
+
+
+def test_two_workers_write_the_same_bytes_as_one(corpora, tmp_path):
+    config = FormatConfig(hop=4, shard_files=2)
+    format_half(corpora, tmp_path / "one", config)
+    format_half(corpora, tmp_path / "two", config, workers=2)
+    assert content(tmp_path / "one") == content(tmp_path / "two")
+
+
+def test_the_order_of_folders_changes_nothing(corpora, tmp_path):
+    folders = [d for d in corpora.iterdir()]
+    format_half(sorted(folders), tmp_path / "one")
+    random.Random(3).shuffle(folders)
+    format_half(folders, tmp_path / "two")
+    assert content(tmp_path / "one") == content(tmp_path / "two")
+
+
+def test_a_moved_corpus_gives_the_same_bytes(corpora, tmp_path):
+    format_half(corpora / "games", tmp_path / "one")
+    shutil.copytree(corpora / "games", tmp_path / "elsewhere" / "vg")
+    format_half(tmp_path / "elsewhere" / "vg", tmp_path / "two")
+    assert content(tmp_path / "one") == content(tmp_path / "two")
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_interrupted_and_resumed_equals_undisturbed(corpora, tmp_path, workers):
+    config = FormatConfig(shard_files=2)
+    format_half(corpora, tmp_path / "whole", config)
+    def stop(done, total):
+        if done >= 6: raise KeyboardInterrupt
+    with pytest.raises(KeyboardInterrupt): format_half(corpora, tmp_path / "cut", config, workers=workers, progress=stop)
+    left = content(tmp_path / "cut")
+    assert left and "dataset.json" not in left and all(content(tmp_path / "whole")[k] == v for k, v in left.items())
+    with pytest.raises(ValueError, match="did not finish"): load_dataset(tmp_path / "cut")
+    write(tmp_path / "cut" / ".EMOPIA-0000.parquet.x1", "left by a kill")
+    seen = []
+    format_half(corpora, tmp_path / "cut", config, workers=workers, progress=lambda done, total: seen.append(done))
+    assert seen[0] >= 6 and content(tmp_path / "whole") == content(tmp_path / "cut")
+
+
+def test_a_finished_folder_is_left_alone(corpora, tmp_path):
+    format_half(corpora, tmp_path / "out")
+    before = {p.name: p.stat().st_mtime_ns for p in (tmp_path / "out").glob("*.parquet")}
+    format_half(corpora, tmp_path / "out")
+    assert before == {p.name: p.stat().st_mtime_ns for p in (tmp_path / "out").glob("*.parquet")}
+
+
+def test_other_settings_replace_every_shard(corpora, tmp_path):
+    format_half(corpora, tmp_path / "out", FormatConfig(shard_files=1))
+    format_half(corpora, tmp_path / "out", FormatConfig(bars=4, hop=4))
+    format_half(corpora, tmp_path / "fresh", FormatConfig(bars=4, hop=4))
+    assert content(tmp_path / "out") == content(tmp_path / "fresh")
+
+
+def test_a_damaged_shard_is_written_anew(corpora, tmp_path):
+    format_half(corpora, tmp_path / "out")
+    whole = content(tmp_path / "out")
+    shard = tmp_path / "out" / "EMOPIA-0000.parquet"
+    shard.write_bytes(shard.read_bytes()[:100])
+    format_half(corpora, tmp_path / "out")
+    assert content(tmp_path / "out") == whole
+
+
+def test_an_unreadable_file_is_listed_and_stops_nothing(corpora, tmp_path):
+    (corpora / "uploads" / "broken.mid").write_bytes(b"MThd and no more")
+    (corpora / "uploads" / "hollow.mid").write_bytes(b"")
+    report = format_half(corpora / "uploads", tmp_path / "out")
+    assert sorted(report.unreadable.file) == ["broken.mid", "hollow.mid"] and report.unreadable.reason.str.len().min() > 4
+    assert not report.unreadable.reason.str.contains(str(tmp_path)).any()
+    assert set(load_dataset(tmp_path / "out").file) == {"mine.mid", "deep/yours.midi"} and "broken.mid" in str(report)
+
+
+def test_no_song_is_in_two_splits(corpora, tmp_path):
+    put(corpora / "uploads", *[f"more/{i}.mid" for i in range(60)], bars=8)
+    format_half(corpora, tmp_path / "out", FormatConfig(hop=4))
+    frame = load_dataset(tmp_path / "out")
+    sides = frame.groupby(["corpus", "song"]).split.nunique()
+    assert sides.max() == 1 and set(frame.split) == {"train", "valid", "test"}
+
+
+def test_official_split_is_respected(corpora, tmp_path):
+    format_half(corpora / "emotions", tmp_path / "out")
+    split = load_dataset(tmp_path / "out").groupby("song").split.first()
+    assert split["ghi"] == "valid" and split["abc-d"] == split["e_f"] == "train" and split["jkl"] == split_of("EMOPIA", "jkl")
+
+
+def test_labels_say_where_they_come_from(corpora, tmp_path):
+    format_half(corpora, tmp_path / "half")
+    frame = load_dataset(tmp_path / "half")
+    people = frame[frame.corpus == "EMOPIA"]
+    assert set(people.label_source) == {"people"} and set(people.valence) == {0, 1}
+    rest = frame[frame.label_source == "labeller"]
+    assert set(rest.valence) == {0.5} and {"POP909", "ASAP", "corpora", "VGMIDI"} <= set(rest.corpus)
+    format_half(corpora, tmp_path / "none", labeller=None)
+    frame = load_dataset(tmp_path / "none")
+    assert frame[frame.corpus == "POP909"].valence.isna().all() and frame[frame.corpus == "POP909"].label_source.isna().all()
+
+
+def test_the_shipped_labeller_gives_probabilities(corpora, tmp_path):
+    format_corpora(corpora / "p909", tmp_path / "out", workers=1)
+    assert load_dataset(tmp_path / "out").valence.between(0, 1).all()
+
+
+def test_ids_of_a_fragment_are_its_bars_of_the_whole_song(corpora, tmp_path):
+    format_half(corpora / "p909", tmp_path / "out", FormatConfig(hop=4))
+    frame, tokens = load_dataset(tmp_path / "out"), Tokenizer(TokenConfig())
+    from emotionwave.midi import find_key, read_song
+    song = read_song(corpora / "p909" / "POP909" / "002" / "002.mid")
+    whole = tokens.encode(song, tonic=find_key(song).tonic)
+    for _, row in frame[frame.song == "002"].iterrows():
+        a, b = whole.start[row.first_bar], whole.start[row.first_bar + row.bars]
+        assert row.ids.dtype == np.int16 and (row.ids == whole.ids[a:b]).all() and row.tokens == b - a
+        assert (row.bar_start + a == whole.start[row.first_bar:row.first_bar + row.bars + 1]).all()
+
+
+def test_grids_and_corpora_filter(corpora, tmp_path):
+    report = format_half(corpora, tmp_path / "scores", FormatConfig(grids="score", corpora=("ASAP", "VGMIDI", "EMOPIA")), )
+    frame = load_dataset(tmp_path / "scores")
+    assert set(frame.corpus) == {"ASAP", "VGMIDI"} and set(frame.grid) == {"score"} and report.counts.loc["ASAP", "files"] == 3
+    format_half(corpora, tmp_path / "some", FormatConfig(corpora=("ASAP:score", "EMOPIA")))
+    frame = load_dataset(tmp_path / "some")
+    assert frame.groupby("corpus").grid.unique().map(list).to_dict() == {"ASAP": ["score"], "EMOPIA": ["performance"]}
+    with pytest.raises(ValueError, match="no corpus Lakh there; found: ASAP"): format_half(corpora, tmp_path / "x", FormatConfig(corpora="Lakh"))
+
+
+@pytest.mark.parametrize("beats, meter", [(4, "4/4"), (3, "3/4"), (2, "2/4")])
+def test_pop909_is_laid_on_its_own_beats(tmp_path, beats, meter):
+    folder = tmp_path / "POP909" / "007"
+    folder.mkdir(parents=True)
+    song = tune(5, 15, meter_num=[1])
+    song = song.replace(onset=song.onset + 211)
+    song.save(folder / "007.mid")
+    write(folder / "beat_midi.txt", "".join(f"{song.seconds(480 * i + 211)} {float(i % (beats if beats == 3 else 2) == 0)} {float(i % (6 if beats == 3 else beats) == 0)}\n" for i in range(60)))
+    format_half(tmp_path, tmp_path / "out")
+    frame, tokens = load_dataset(tmp_path / "out"), Tokenizer(TokenConfig())
+    assert set(frame.meter) == {meter} and (frame.bpm - 120).abs().max() < 0.01
+    positions = tokens.notes(np.concatenate(list(frame.ids)))[:, 1]
+    assert (positions % 6 == 0).all() and frame.notes.sum() == len(song)
+
+
+def test_a_meter_said_twice_starts_no_bar(tmp_path):
+    (tmp_path / "in").mkdir()
+    tune(6, 16, meter_tick=[0, 480], meter_num=[4, 4], meter_den=[4, 4]).save(tmp_path / "in" / "a.mid")
+    format_half(tmp_path / "in", tmp_path / "out")
+    assert load_dataset(tmp_path / "out")[["first_bar", "bars"]].values.tolist() == [[0, 8], [8, 8]]
+
+
+def test_counts_add_up(corpora, tmp_path):
+    report, frame = format_half(corpora, tmp_path / "out"), load_dataset(tmp_path / "out")
+    counts = report.counts
+    assert counts.loc["all", "fragments"] == len(frame) and counts.loc["all", "tokens"] == frame.tokens.sum() == frame.ids.map(len).sum()
+    assert (counts[["train", "valid", "test"]].sum(axis=1) == counts.fragments).all() and counts.loc["all", "songs"] == frame.groupby("corpus").song.nunique().sum()
+    assert str(read_report(tmp_path / "out")) == str(report)
+
+
+@pytest.mark.parametrize("bars, bars_each, hop, expect", [
+    (8, 8, 8, [(0, 8)]), (3, 8, 8, [(0, 3)]), (17, 8, 8, [(0, 8), (8, 16), (16, 17)]), (16, 8, 8, [(0, 8), (8, 16)]),
+    (18, 8, 4, [(0, 8), (4, 12), (8, 16), (12, 18)]), (1, 8, 4, [(0, 1)]), (12, 4, 8, [(0, 4), (8, 12)])])
+def test_windows_cover_the_song_once(bars, bars_each, hop, expect):
+    assert [tuple(s) for s in spans(bars, FormatConfig(bars=bars_each, hop=hop, min_bars=1)).tolist()] == expect
+
+
+def test_every_reason_to_drop_a_fragment():
+    tokens, song = Tokenizer(TokenConfig()), tune(1, 8)
+    def why(song, **settings): return dict(fragments(song, tokens, FormatConfig(**settings))[2])
+    assert why(song) == {}
+    assert why(tune(1, 3)) == {"short": 1}
+    keep = (song.onset < 1920 * 3) | (song.onset >= 1920 * 8 - 240)
+    assert why(song.replace(**{k: getattr(song, k)[keep] for k in ("onset", "duration", "pitch", "velocity")}), max_empty=0.4) == {"empty": 1}
+    assert why(song, min_notes=65) == {"sparse": 1}
+    assert why(song, max_tokens=33) == {"crowded": 1}
+    assert why(song.replace(pitch=60 + 12 * (song.pitch % 2))) == {"mechanical": 1}
+    loop = tune(1, 1)
+    again = lambda x, step=0: np.concatenate([x + step * k for k in range(8)])
+    assert why(Song(again(loop.onset, 1920), again(loop.duration), again(loop.pitch), again(loop.velocity))) == {"mechanical": 1}
+
+
+def test_short_songs_down_to_four_bars_are_kept(tmp_path):
+    for n in (3, 4, 7, 8): put(tmp_path / "in", f"{n}.mid", bars=n)
+    format_half(tmp_path / "in", tmp_path / "out")
+    assert dict(zip(*(load_dataset(tmp_path / "out")[k] for k in ("file", "bars")))) == {"4.mid": 4, "7.mid": 7, "8.mid": 8}
+
+
+def test_meter_and_tempo_are_the_fragments_own(tmp_path):
+    (tmp_path / "in").mkdir()
+    tune(4, 21, meter_tick=[0], meter_num=[3], meter_den=[4], tempo_tick=[0, 1440 * 8], tempo_bpm=[60, 120]).save(tmp_path / "in" / "waltz.mid")
+    format_half(tmp_path / "in", tmp_path / "out", FormatConfig(hop=4))
+    frame = load_dataset(tmp_path / "out")
+    assert set(frame.meter) == {"3/4"} and frame.bpm[:3].round(3).tolist() == [60, 80, 120]
+
+
+@pytest.mark.parametrize("spoil, error, text", [
+    (lambda d: shutil.rmtree(d), FileNotFoundError, "no such folder"),
+    (lambda d: [p.unlink() for p in d.iterdir()], ValueError, "it is empty"),
+    (lambda d: (d / "dataset.json").unlink(), ValueError, "did not finish"),
+    (lambda d: (d / "dataset.json").write_text('{"splits": []}'), ValueError, "not one of ours"),
+    (lambda d: (d / "dataset.json").write_text("{"), ValueError, "not one of ours"),
+    (lambda d: (d / "EMOPIA-0000.parquet").unlink(), FileNotFoundError, "a shard is missing"),
+], ids=["missing", "empty", "unfinished", "foreign", "damaged", "shard"])
+def test_load_dataset_says_what_is_wrong(corpora, tmp_path, spoil, error, text):
+    format_half(corpora / "emotions", tmp_path / "out")
+    spoil(tmp_path / "out")
+    with pytest.raises(error, match=text): load_dataset(tmp_path / "out")
+
+
+def test_another_vocabulary_is_refused(corpora, tmp_path):
+    format_half(corpora / "emotions", tmp_path / "out")
+    with pytest.raises(ValueError, match="vocabulary of"): load_dataset(tmp_path / "out", tokens=Tokenizer(TokenConfig(velocities=8)))
+    info = json.loads((tmp_path / "out" / "dataset.json").read_text())
+    info["vocabulary"]["fingerprint"] = "0" * 16
+    (tmp_path / "out" / "dataset.json").write_text(json.dumps(info))
+    with pytest.raises(ValueError, match="format the corpora again"): load_dataset(tmp_path / "out")
+
+
+def test_columns_and_rows_can_be_chosen(corpora, tmp_path):
+    format_half(corpora, tmp_path / "out")
+    frame = load_dataset(tmp_path / "out", columns=["ids", "tonic"], split="train", corpora=["POP909", "EMOPIA"])
+    whole = load_dataset(tmp_path / "out")
+    assert list(frame.columns) == ["ids", "tonic"] and len(frame) == ((whole.split == "train") & whole.corpus.isin(["POP909", "EMOPIA"])).sum()
+
+
+def test_a_folder_with_foreign_parquet_is_refused(corpora, tmp_path):
+    write(tmp_path / "out" / "mine.parquet", "x")
+    with pytest.raises(ValueError, match="holds mine.parquet"): format_half(corpora / "p909", tmp_path / "out")
+    with pytest.raises(ValueError, match="a file is there"): format_half(corpora / "p909", tmp_path / "out" / "mine.parquet")
+    assert (tmp_path / "out" / "mine.parquet").read_text() == "x"
+
+
+@pytest.mark.parametrize("settings, text", [(dict(hop=0), "hop must be at least 1, got 0"), (dict(min_bars=9), "at most bars"),
+                                            (dict(grids="bars"), "grids holds"), (dict(max_empty=2), "share from 0 to 1")])
+def test_settings_are_checked(settings, text):
+    with pytest.raises(ValueError, match=text): FormatConfig(**settings)

@@ -1,5 +1,5 @@
 """The `emotionwave` command: parses, calls the library, prints."""
-import argparse, shutil, sys
+import argparse, os, sys
 from pathlib import Path
 
 EXAMPLES = {
@@ -34,11 +34,12 @@ def parser():
     t = command('transfer', 'write a new version of a piece with another valence')
     t.add_argument('input', type=Path, help='a MIDI file, or a folder of them')
     t.add_argument('--valence', default='positive', help='1 or negative, 2 or positive, a number from 0.0 (sad) to 1.0 (happy), or both (default: positive)')
-    t.add_argument('--output', type=Path, help='file to write; a folder when there are several (default: NAME_1.mid or NAME_2.mid here)')
+    t.add_argument('--output', type=Path, help='file to write; a folder when there are several (default: NAME_1.mid, NAME_2.mid here; for a folder, NAME_versions)')
     t.add_argument('--bars', metavar='A:B', help='bars A to B-1 only, counted from 0')
     t.add_argument('--strength', type=float, default=1., help='how hard the valence is pressed: 0 not at all, above 1 beyond what is usual (default: 1)')
     t.add_argument('--likeness', type=float, default=1., help="share of the piece's skeleton (onsets, lengths, steps) that is kept in sight, 0 to 1 (default: 1)")
     t.add_argument('--temperature', type=float, default=.9, help='0 for the likeliest notes, higher for bolder ones (default: 0.9)')
+    t.add_argument('--candidates', type=int, default=4, help='how many versions are drawn, of which the best is kept (default: 4)')
     t.add_argument('--seed', type=int, default=0, help='same seed, same bytes (default: 0)')
     t.add_argument('--model', type=Path, help="a checkpoint's folder (default: the one that ships)")
     t.add_argument('--quiet', action='store_true', help='no progress bar')
@@ -83,28 +84,53 @@ def _names(path, valence, folder):
     number = lambda v: '1' if valence_of(v) < .5 else '2'
     return [(v, folder / f'{path.stem}_{number(v)}.mid') for v in (('negative', 'positive') if valence == 'both' else (valence,))]
 
-def _settings(args, bars):
-    return dict(strength=args.strength, likeness=args.likeness, temperature=args.temperature, seed=args.seed, bars=bars, model=args.model)
+def _settings(args):
+    return dict(strength=args.strength, likeness=args.likeness, temperature=args.temperature, candidates=args.candidates, seed=args.seed, model=args.model)
+
+def _writable(folder, make=False):
+    "Refuse early, before minutes of work, what could not be written in the end; `make` says that a missing folder will be made."
+    if make: folder = next(p for p in (folder, *folder.absolute().parents) if p.exists())
+    if not folder.is_dir(): raise FileNotFoundError(f'{folder}: {"not a folder" if folder.exists() else "no such folder; make it first"}')
+    if not os.access(folder, os.W_OK): raise PermissionError(f'{folder}: not writable; choose another place for --output')
+
+def _write(source, results, places, copy=None):
+    "Save every version of a piece, and a copy of the input if asked for, or none of them."
+    from emotionwave.midi import write_atomic
+    jobs = [(place, result.save) for result, (_, place) in zip(results, places)]
+    if copy and copy.resolve() != source.resolve(): jobs.append((copy, lambda p: write_atomic(p, source.read_bytes())))
+    new = []
+    try:
+        for place, job in jobs:
+            if not place.exists(): new.append(place)
+            job(place)
+    except BaseException as e:
+        for p in new: p.unlink(missing_ok=True)
+        if isinstance(e, OSError) and e.strerror: e.filename = place
+        raise
 
 def transfer_folder(args, bars):
     "Transfer every MIDI file of a folder; returns the exit status."
     from emotionwave.generate import versions
-    out = args.output or Path(f'{args.input.name}_versions')
-    if out.suffix.lower() in ('.mid', '.midi') or out.is_file(): raise ValueError(f'{args.input}: a directory; --output must then be a folder, got {out}')
+    out = args.output or Path(f'{args.input.resolve().name}_versions')
+    if out.suffix.lower() in ('.mid', '.midi'): raise ValueError(f'{args.input}: a directory; --output must then be a folder, got {out}')
+    _writable(out, make=True)
     files = sorted(f for f in args.input.iterdir() if f.suffix.lower() in ('.mid', '.midi') and not f.name.startswith('.'))
-    stems = {f.stem for f in files}
-    files = [f for f in files if not (f.stem[-2:] in ('_1', '_2') and f.stem[:-2] in stems)]          # versions made before
+    if out.resolve() == args.input.resolve():                                 # versions made before are no inputs
+        stems = {f.stem for f in files}
+        files = [f for f in files if not (f.stem[-2:] in ('_1', '_2') and f.stem[:-2] in stems)]
     if not files: raise ValueError(f'{args.input}: no .mid files in it; give a folder that has some')
     out.mkdir(parents=True, exist_ok=True)
-    skipped = []
+    taken, skipped = {}, []                                                   # name that is written -> the input it is of
     with _bar(args.quiet, total=len(files), unit='song') as progress:
         for f in files:
             progress.set_description(f.stem[:30])
             try:
-                places = _names(f, args.valence, out)
-                for (_, place), result in zip(places, versions(f, [v for v, _ in places], **_settings(args, bars))): result.save(place)
-                if (out / f'{f.stem}.mid').resolve() != f.resolve(): shutil.copyfile(f, out / f'{f.stem}.mid')
-            except (ValueError, OSError) as e: skipped.append(f'{f.name}: {str(e).removeprefix(f"{f}: ")}')
+                places, copy = _names(f, args.valence, out), out / f'{f.stem}.mid'
+                if other := next((taken[p.name] for p in (copy, *(p for _, p in places)) if p.name in taken), None):
+                    raise ValueError(f'would be written over what is written of {other}; rename one of them')
+                _write(f, versions(f, [v for v, _ in places], bars=bars, **_settings(args)), places, copy)
+                taken |= {p.name: f.name for p in (copy, *(p for _, p in places))}
+            except (ValueError, OSError) as e: skipped.append(f'{f.name}: {_line(e).removeprefix(f"{f}: ")}')
             progress.update()
     print(f'{len(files) - len(skipped)} of {len(files)} pieces written to {out}')
     if skipped: print('skipped:', *skipped, sep='\n  ', file=sys.stderr)
@@ -112,36 +138,38 @@ def transfer_folder(args, bars):
 
 def transfer(args):
     "Transfer a file or a folder; returns the exit status."
-    from emotionwave.generate import versions, valence_of
-    if args.valence != 'both': valence_of(args.valence)
-    bars = _bars_of(args.bars)
+    from emotionwave.generate import versions
+    from emotionwave.midi import Song
+    both, bars = args.valence == 'both', _bars_of(args.bars)
+    versions(Song(), ['positive' if both else args.valence], **_settings(args))   # a wrong setting or checkpoint is one error, not one a file
     if args.input.is_dir(): return transfer_folder(args, bars)
-    if args.valence == 'both':
+    if both:
         folder = args.output or Path('.')
-        if folder.suffix.lower() in ('.mid', '.midi') or folder.is_file(): raise ValueError(f'--valence both writes two files; --output must be a folder, got {folder}')
+        if folder.suffix.lower() in ('.mid', '.midi'): raise ValueError(f'--valence both writes several files; --output must be a folder, got {folder}')
+        _writable(folder, make=True)
         places = _names(args.input, 'both', folder)
-    else: places = [(args.valence, args.output or _names(args.input, args.valence, Path('.'))[0][1])]
+    else:
+        places = [(args.valence, args.output or _names(args.input, args.valence, Path('.'))[0][1])]
+        _writable(places[0][1].parent)
     for _, p in places:
         if p.is_dir(): raise ValueError(f'{p}: a directory; give --output a file name')
-        if args.valence != 'both' and not p.parent.is_dir(): raise FileNotFoundError(f'{p.parent}: no such folder; make it first')
     with _bar(args.quiet, unit='bar') as progress:
         def callback(done, total): progress.total = total; progress.update(done - progress.n)
-        results = versions(args.input, [v for v, _ in places], callback=callback, **_settings(args, bars))
-    if args.valence == 'both': folder.mkdir(parents=True, exist_ok=True)
-    for result, (_, place) in zip(results, places):
-        result.save(place)
-        print(f'{place}: {result.source.name} in {result.key}, towards valence {result.valence:g}')
-    if args.valence == 'both' and (folder / f'{args.input.stem}.mid').resolve() != args.input.resolve(): shutil.copyfile(args.input, folder / f'{args.input.stem}.mid')
+        results = versions(args.input, [v for v, _ in places], bars=bars, callback=callback, **_settings(args))
+    if both: folder.mkdir(parents=True, exist_ok=True)
+    _write(args.input, results, places, folder / f'{args.input.stem}.mid' if both and args.output else None)
+    for result, (_, place) in zip(results, places): print(_one_line(f'{place}: {result.source.name} in {result.key}, towards valence {result.valence:g}'))
     return 0
 
 def listen(args):
     "Render sound and picture; returns the exit status."
-    from emotionwave.midi import read_song
-    from emotionwave.listen import save_wav, save_roll, synth_name
+    from emotionwave.midi import read_song, write_atomic
+    from emotionwave.listen import draw, png, save_wav, synth_name
     song = read_song(args.input)
     wav = args.output or (None if args.roll else Path(f'{args.input.stem}.wav'))
+    for p in filter(None, (wav, args.roll)): _writable(p.parent)
     if wav: save_wav(song, wav); print(f'{wav}: sound by {synth_name()}')
-    if args.roll: save_roll(song, args.roll); print(args.roll)
+    if args.roll: write_atomic(args.roll, png(draw(song))); print(args.roll)
     return 0
 
 def format(args):
@@ -174,16 +202,21 @@ def evaluate(args):
     print(summary(rows).to_string())
     return 0
 
+def _one_line(text): return ' '.join(str(text).split())
+
+def _line(e):
+    "What an error says, in one line."
+    return _one_line(f'{e.filename}: {e.strerror}' if isinstance(e, OSError) and e.filename and e.strerror else e) or type(e).__name__
+
 def main(argv=None):
     "Run the command; exit status 0 when all went well, 1 with one clear line when not, 2 for wrong usage."
     args = parser().parse_args(argv)
     try: return globals()[args.command](args)
     except KeyboardInterrupt:
-        print('stopped; nothing half-written was left', file=sys.stderr)
+        print('emotionwave: stopped; nothing half-written was left', file=sys.stderr)
         return 130
-    except (ValueError, OSError, ImportError, TypeError, FloatingPointError) as e:
-        text = f'{e.filename}: {e.strerror}' if isinstance(e, OSError) and e.strerror else str(e)
-        print(f'emotionwave: {text}', file=sys.stderr)
+    except (ValueError, OSError, ImportError, TypeError, FloatingPointError, RuntimeError, MemoryError) as e:
+        print(f'emotionwave: {_line(e)}', file=sys.stderr)
         return 1
 
 if __name__ == '__main__': sys.exit(main())

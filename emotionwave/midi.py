@@ -313,7 +313,9 @@ def _parse(data, name):
     from symusic import Score
     if not data: raise MidiError('empty file')
     try: score = Score.from_midi(_mend(data))
-    except (RuntimeError, UnicodeDecodeError) as e: raise MidiError(f'damaged MIDI: {str(e).split(":")[1].strip() if ":" in str(e) else e}') from None
+    except (RuntimeError, UnicodeDecodeError) as e:
+        why = str(e).removeprefix('MiniMidi: ').removeprefix('Get ').split('!')[0].split(': iostream')[0]
+        raise MidiError(f'damaged MIDI: {why}; save it anew with the program that made it') from None
     pitched = sum(len(t.notes) for t in score.tracks if not t.is_drum)
     if not pitched: raise MidiError('only drums, no piano notes' if any(len(t.notes) for t in score.tracks) else 'no notes')
     if pitched > MAX_NOTES: raise MidiError(f'{pitched:,} notes; up to {MAX_NOTES:,} are read')
@@ -339,6 +341,7 @@ def unlap(
     song:Song,
 )->Song:               # no pitch sounds twice at once; of equal onsets the longest stays
     "End each note where the next of its pitch begins, as a keyboard must."
+    if not len(song): return song
     order = np.lexsort((-song.duration, song.onset, song.pitch))
     o, d, p = song.onset[order], song.duration[order], song.pitch[order]
     same = np.append(p[1:] == p[:-1], False)
@@ -369,6 +372,7 @@ def write_atomic(
     path = Path(path)
     if path.is_dir(): raise IsADirectoryError(f'{path}: a directory; give a file name')
     if not path.parent.is_dir(): raise FileNotFoundError(f'{path.parent}: no such folder; make it first')
+    if path.exists() and not path.is_file(): path.write_bytes(data); return    # a device or a pipe, which must not be replaced
     fd, temp = tempfile.mkstemp(dir=path.parent, prefix=f'.{path.name}.')
     try:
         with os.fdopen(fd, 'wb') as f: f.write(data); f.flush(); os.fsync(f.fileno())

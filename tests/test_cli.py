@@ -1,0 +1,301 @@
+"The `emotionwave` command, as a process where the process matters, and every bad input."
+import json, os, re, select, shlex, shutil, signal, struct, subprocess, sys, time
+from pathlib import Path
+import numpy as np
+import pytest
+from emotionwave.cli import main
+from emotionwave.midi import Song, read_song
+sys.path.insert(0, str(Path(__file__).parent))
+from test_midi import chunk, events, header, meter, midi, off, on, TWO, END
+
+ROOT = Path(__file__).parent.parent
+SAMPLES = ROOT / 'samples'
+ENV = dict(os.environ, PYTHONPATH=str(ROOT), OMP_NUM_THREADS='1')
+
+def run(*args, cwd, **how):
+    return subprocess.run([sys.executable, '-m', 'emotionwave.cli', *map(str, args)], cwd=cwd, env=ENV, capture_output=True, text=True, timeout=300, **how)
+
+def names(folder): return sorted(str(p.relative_to(folder)) for p in Path(folder).rglob('*'))
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    "An empty folder to stand in."
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+@pytest.fixture
+def command(here, tiny, capsys):
+    "Call the command in this process with the tiny checkpoint; gives exit status, lines of stdout, lines of stderr."
+    def call(*args, model=tiny):
+        capsys.readouterr()
+        status = main([*map(str, args), *(['--model', str(model)] if args[0] in ('transfer', 'evaluate') else [])])
+        out, err = capsys.readouterr()
+        return status, out.splitlines(), err.splitlines()
+    return call
+
+
+# ---- the main job
+
+def same_frame(new, old):
+    "What a new version keeps of the input."
+    assert (new.tpq, new.name) == (old.tpq, old.name)
+    for k in ('tempo_tick', 'tempo_bpm', 'meter_tick', 'meter_num', 'meter_den'): assert np.array_equal(getattr(new, k), getattr(old, k)), k
+    assert np.array_equal(new.bar_ticks(), old.bar_ticks())
+    assert len(new) and (new.pitch >= 0).all()
+
+def test_first_command_of_the_readme_writes_a_sadder_minuet(tmp_path):
+    block = re.findall(r'^```bash\n(.*?)^```', (ROOT / 'README.md').read_text('utf-8'), re.M | re.S)[0]
+    said = shlex.split(block.strip())
+    args = said[said.index('.venv/bin/emotionwave') + 1:]
+    done = run(*[a.replace('samples/', f'{SAMPLES}/') for a in args], cwd=tmp_path)
+    assert done.returncode == 0 and not done.stderr, done.stderr
+    assert names(tmp_path) == ['sad.mid']
+    new, old = read_song(tmp_path / 'sad.mid'), read_song(SAMPLES / 'minuet_in_g.mid')
+    same_frame(new, old)
+    assert set(new.pitch % 12) - set(old.pitch % 12)                           # it has really been changed
+
+def test_same_seed_gives_the_same_bytes_in_another_process(command, here, tiny):
+    done = run('transfer', SAMPLES / 'ode_to_joy.mid', '--valence', 'negative', '--bars', '0:4', '--output', 'a.mid', '--seed', 5, '--model', tiny, cwd=here)
+    assert (done.returncode, done.stderr) == (0, '')
+    for name, seed in (('b.mid', 5), ('c.mid', 6)):
+        assert command('transfer', SAMPLES / 'ode_to_joy.mid', '--valence', '1', '--bars', '0:4', '--output', name, '--seed', seed)[0] == 0
+    a, b, c = ((here / n).read_bytes() for n in ('a.mid', 'b.mid', 'c.mid'))
+    assert a == b and a != c
+
+@pytest.mark.parametrize('path', sorted(SAMPLES.glob('*.mid')), ids=lambda p: p.stem)
+def test_bar_k_of_the_output_is_bar_k_of_the_input(path, command, here):
+    assert command('transfer', path, '--valence', '0.3', '--bars', '2:7', '--output', 'x.mid') [0] == 0
+    same_frame(read_song('x.mid'), read_song(path).bars(2, 7))
+
+def test_output_says_where_and_in_which_key(command, here):
+    status, out, err = command('transfer', SAMPLES / 'minuet_in_g.mid', '--valence', 'positive', '--bars', '0:2')
+    assert (status, err) == (0, []) and out == ['minuet_in_g_2.mid: Minuet in G in G major, towards valence 1']
+    assert names(here) == ['minuet_in_g_2.mid']
+
+def test_both_valences_of_a_file_are_written_beside_a_copy(command, here):
+    assert command('transfer', SAMPLES / 'theme_in_a.mid', '--valence', 'both', '--bars', '0:2', '--output', 'new/versions')[0] == 0
+    assert names(here / 'new/versions') == ['theme_in_a.mid', 'theme_in_a_1.mid', 'theme_in_a_2.mid']
+    assert (here / 'new/versions/theme_in_a.mid').read_bytes() == (SAMPLES / 'theme_in_a.mid').read_bytes()
+
+def test_both_valences_without_an_output_are_written_here_and_nothing_is_written_over(command, here):
+    (here / 'theme_in_a.mid').write_text('mine')
+    assert command('transfer', SAMPLES / 'theme_in_a.mid', '--valence', 'both', '--bars', '0:2')[0] == 0
+    assert names(here) == ['theme_in_a.mid', 'theme_in_a_1.mid', 'theme_in_a_2.mid'] and (here / 'theme_in_a.mid').read_text() == 'mine'
+
+def test_a_folder_gives_a_copy_and_both_versions_of_each_piece_and_lists_what_was_skipped(command, here):
+    (here / 'in/deeper').mkdir(parents=True)
+    for name in ('arabesque', 'gymnopedie'): shutil.copy(SAMPLES / f'{name}.mid', here / 'in')
+    shutil.copy(SAMPLES / 'arabesque.mid', here / 'in/arabesque_2.mid')        # would be written over
+    (here / 'in/broken.mid').write_bytes((SAMPLES / 'arabesque.mid').read_bytes()[:700])
+    (here / 'in/notes.txt').write_text('hello')
+    status, out, err = command('transfer', 'in', '--valence', 'both', '--bars', '0:2', '--output', 'out')
+    assert status == 1 and out == ['2 of 4 pieces written to out']
+    assert err[0] == 'skipped:' and len(err) == 3
+    assert re.fullmatch(r'  arabesque_2.mid: would be written over what is written of arabesque.mid; rename one of them', err[1])
+    assert re.fullmatch(r'  broken.mid: truncated: .*', err[2])
+    assert names(here / 'out') == sorted(f'{n}{v}.mid' for n in ('arabesque', 'gymnopedie') for v in ('', '_1', '_2'))
+    for n in ('arabesque', 'gymnopedie'):
+        assert (here / f'out/{n}.mid').read_bytes() == (SAMPLES / f'{n}.mid').read_bytes()
+        for v in ('_1', '_2'): same_frame(read_song(here / f'out/{n}{v}.mid'), read_song(SAMPLES / f'{n}.mid').bars(0, 2))
+    alone = command('transfer', SAMPLES / 'arabesque.mid', '--valence', 'negative', '--bars', '0:2', '--output', 'alone.mid')
+    assert (here / 'alone.mid').read_bytes() == (here / 'out/arabesque_1.mid').read_bytes()
+
+def test_a_folder_can_be_transferred_into_itself_twice(command, here):
+    shutil.copy(SAMPLES / 'prelude_in_a.mid', here)
+    for _ in range(2): assert command('transfer', '.', '--valence', 'both', '--bars', '0:2', '--output', '.') == (0, ['1 of 1 pieces written to .'], [])
+    assert names(here) == ['prelude_in_a.mid', 'prelude_in_a_1.mid', 'prelude_in_a_2.mid']
+
+def test_the_knobs_change_the_notes(command, here):
+    notes = []
+    for more in ([], ['--strength', '3'], ['--likeness', '0'], ['--temperature', '0.3']):
+        assert command('transfer', SAMPLES / 'night_train.mid', '--valence', 'positive', '--bars', '0:3', '--output', 'x.mid', *more)[0] == 0
+        notes.append((here / 'x.mid').read_bytes())
+    assert len(set(notes)) == 4
+
+
+# ---- bad input
+
+def sparse(path):
+    with open(path, 'wb') as f: f.write(midi(TWO)); f.truncate(51_000_000)
+
+def changed(tiny, folder, change=None, weights=None):
+    "A copy of the checkpoint with another config or other weights."
+    shutil.copytree(tiny, folder)
+    config = json.loads((folder / 'config.json').read_text())
+    if change: change(config)
+    (folder / 'config.json').write_text(json.dumps(config))
+    if weights is not None: (folder / 'model.safetensors').write_bytes(weights)
+
+SONG = SAMPLES / 'minuet_in_g.mid'
+BAD = {                                                                         # name -> what makes the file "bad", arguments, what the line says
+    'not a MIDI': (lambda p: p.write_text('hello, this is a letter'), ['bad'], 'bad: not a MIDI file'),
+    'truncated': (lambda p: p.write_bytes(SONG.read_bytes()[:-40]), ['bad'], 'bad: truncated'),
+    'empty': (lambda p: p.write_bytes(b''), ['bad'], 'bad: empty file'),
+    'no notes': (lambda p: p.write_bytes(midi(events(END))), ['bad'], 'bad: no notes'),
+    'only drums': (lambda p: p.write_bytes(midi(events((0, on(36, channel=9)), (480, off(36, channel=9)), END))), ['bad'], 'bad: only drums'),
+    'empty directory': (lambda p: p.mkdir(), ['bad'], 'bad: no .mid files'),
+    'missing': (None, ['bad'], 'bad: no such file'),
+    'over 50 MB': (sparse, ['bad'], 'bad: 51 MB; files up to 50 MB'),
+    'a million bars': (lambda p: p.write_bytes(midi(events((0, meter(1, 2)), (0, on(60)), (1, off(60)), (120_000_000, on(60)), (1, off(60)), END), tpq=120)), ['bad'], 'the limit is 20,000'),
+    'valence 3': (None, [SONG, '--valence', '3'], "valence is 1 or \"negative\", 2 or \"positive\", or a number from 0.0 to 1.0, got 3"),
+    'valence in words': (None, [SONG, '--valence', 'gloomy'], 'valence is 1 or "negative"'),
+    'valence not a number': (None, [SONG, '--valence', 'nan'], 'valence is 1 or "negative"'),
+    'bars beyond the end': (None, [SONG, '--bars', '90:98'], 'bars 90:98 of a song of 32 bars'),
+    'bars backwards': (None, [SONG, '--bars', '4:2'], 'bars 4:2 of a song of 32 bars'),
+    'bars in words': (None, [SONG, '--bars', 'all'], "--bars takes A:B, two whole numbers, got 'all'"),
+    'strength': (None, [SONG, '--strength', '-1'], 'strength must be from 0'),
+    'likeness': (None, [SONG, '--likeness', '1.5'], 'likeness must be from 0.0 to 1.0, got 1.5'),
+    'temperature': (None, [SONG, '--temperature', 'nan'], 'temperature must be from 0'),
+    'candidates': (None, [SONG, '--candidates', '0'], 'candidates must be from 1'),
+    'seed below 0': (None, [SONG, '--seed', '-1'], 'seed must be'),
+    'seed too large': (None, [SONG, '--seed', str(2**70)], 'seed must be'),
+    'output in a missing folder': (None, [SONG, '--output', 'no/where/x.mid'], 'no/where: no such folder; make it first'),
+    'output below a file': (lambda p: p.write_text('x'), [SONG, '--output', 'bad/x.mid'], 'bad: not a folder'),
+    'output a directory': (lambda p: p.mkdir(), [SONG, '--output', 'bad'], 'bad: a directory; give --output a file name'),
+    'both into a file': (None, [SONG, '--valence', 'both', '--output', 'x.mid'], 'must be a folder, got x.mid'),
+    'folder into a file': (lambda p: shutil.copytree(SAMPLES, p), ['bad', '--valence', 'both', '--output', 'x.mid'], 'must then be a folder, got x.mid'),
+    'folder below a file': (lambda p: p.write_text('x'), [SAMPLES, '--valence', 'both', '--output', 'bad/x'], 'not a folder'),
+}
+
+@pytest.mark.parametrize('name', BAD)
+def test_bad_input_gets_one_line_and_leaves_nothing(name, command, here):
+    make, args, says = BAD[name]
+    if make: make(here / 'bad')
+    before = names(here)
+    status, out, err = command('transfer', *args)
+    assert (status, out) == (1, []) and len(err) == 1 and err[0].startswith('emotionwave: ') and says in err[0], err
+    assert names(here) == before
+
+MODELS = {                                                                      # name -> what makes the checkpoint "model", what the line says
+    'missing': (lambda tiny, p: None, 'model: no checkpoint'),
+    'a file': (lambda tiny, p: p.write_text('x'), 'model: no checkpoint'),
+    'an empty folder': (lambda tiny, p: p.mkdir(), 'model: no checkpoint'),
+    'no config': (lambda tiny, p: (shutil.copytree(tiny, p), (p / 'config.json').unlink()), 'model: no checkpoint'),
+    'config not JSON': (lambda tiny, p: (shutil.copytree(tiny, p), (p / 'config.json').write_text('{')), 'model: config.json is not'),
+    'config of another kind': (lambda tiny, p: (shutil.copytree(tiny, p), (p / 'config.json').write_text('[1]')), 'model: config.json is not'),
+    'of another format': (lambda tiny, p: changed(tiny, p, lambda c: c.update(format=99)), 'checkpoint format 99 is not known'),
+    'another vocabulary': (lambda tiny, p: changed(tiny, p, lambda c: c['tokens'].update(velocities=16)), 'made with vocabulary'),
+    'another fingerprint': (lambda tiny, p: changed(tiny, p, lambda c: c.update(fingerprint='0' * 16)), 'made with vocabulary 0000000000000000'),
+    'other sizes': (lambda tiny, p: changed(tiny, p, lambda c: c['model'].update(latent=9)), 'model: model.safetensors does not fit'),
+    'weights cut short': (lambda tiny, p: changed(tiny, p, weights=(tiny / 'model.safetensors').read_bytes()[:900]), 'model: model.safetensors does not fit'),
+    'weights of another kind': (lambda tiny, p: changed(tiny, p, weights=b'PK\3\4' + bytes(90)), 'model: model.safetensors does not fit'),
+}
+
+@pytest.mark.parametrize('name', MODELS)
+@pytest.mark.parametrize('source', [SONG, SAMPLES], ids=['file', 'folder'])
+def test_a_checkpoint_that_does_not_fit_gets_one_line_and_leaves_nothing(name, source, command, here, tiny):
+    make, says = MODELS[name]
+    make(tiny, here / 'model')
+    before = names(here)
+    status, out, err = command('transfer', source, '--valence', 'both', '--output', 'out', model='model')
+    assert (status, out) == (1, []) and len(err) == 1 and err[0].startswith('emotionwave: ') and says in err[0], err
+    assert names(here) == before
+
+@pytest.mark.skipif(not hasattr(os, 'geteuid') or os.geteuid() == 0, reason='root may write anywhere')
+def test_a_folder_that_may_not_be_written_is_named_before_the_work(command, here):
+    (here / 'locked').mkdir(mode=0o555)
+    for args in (['--output', 'locked/x.mid'], ['--valence', 'both', '--output', 'locked']):
+        status, out, err = command('transfer', SONG, *args)
+        assert (status, out) == (1, []) and err == ['emotionwave: locked: not writable; choose another place for --output']
+
+def test_a_full_disk_gets_one_line_and_leaves_nothing(command, here, monkeypatch):
+    calls = []
+    def full(fd):
+        calls.append(fd)
+        if len(calls) > 1: raise OSError(28, 'No space left on device')        # the second version does not fit
+    monkeypatch.setattr(os, 'fsync', full)
+    status, out, err = command('transfer', SONG, '--bars', '0:2', '--valence', 'both', '--output', '.')
+    assert (status, out) == (1, []) and err == ['emotionwave: minuet_in_g_2.mid: No space left on device']
+    assert names(here) == []
+
+def test_a_bad_file_as_a_process_prints_one_line_and_no_traceback(tmp_path, tiny):
+    (tmp_path / 'bad.mid').write_text('hello')
+    done = run('transfer', 'bad.mid', '--valence', 'positive', '--output', 'x.mid', '--model', tiny, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (1, '') and done.stderr == 'emotionwave: bad.mid: not a MIDI file (it does not begin with MThd)\n'
+    assert names(tmp_path) == ['bad.mid']
+
+def test_wrong_usage_exits_2_with_the_usage(capsys):
+    for args in ([], ['transfer'], ['dance', 'x.mid'], ['transfer', 'x.mid', '--tempo', '3'], ['transfer', 'x.mid', '--strength', 'much'], ['format', 'x'], ['train', 'data']):
+        with pytest.raises(SystemExit) as stop: main(args)
+        assert stop.value.code == 2 and capsys.readouterr().err.startswith('usage: emotionwave')
+
+@pytest.mark.parametrize('name', ['transfer', 'listen', 'format', 'train', 'evaluate'])
+def test_help_of_each_command_has_examples_that_parse(name, capsys):
+    from emotionwave.cli import parser
+    with pytest.raises(SystemExit) as stop: main([name, '--help'])
+    said = capsys.readouterr().out
+    assert stop.value.code == 0 and said.startswith(f'usage: emotionwave {name}')
+    examples = re.findall(r'^  emotionwave (.*?)(?: {2,}#.*)?$', said.split('examples:')[1], re.M)
+    assert examples
+    for e in examples: assert parser().parse_args(shlex.split(e))
+
+def test_help_lists_the_commands_and_version_prints_one_line(capsys):
+    for args, said in ((['--help'], 'transfer'), (['--version'], 'emotionwave ')):
+        with pytest.raises(SystemExit) as stop: main(args)
+        assert stop.value.code == 0 and said in capsys.readouterr().out
+
+def test_ctrl_c_in_a_long_transfer_leaves_nothing_and_says_so(tmp_path, tiny):
+    onset = np.arange(4000) * 480
+    Song(onset, np.full(4000, 480), 60 + onset // 480 % 12, np.full(4000, 70)).save(tmp_path / 'long.mid')
+    pty, fcntl, termios = (pytest.importorskip(m) for m in ('pty', 'fcntl', 'termios'))
+    master, slave = pty.openpty()                                              # a terminal, so that there is a progress bar to wait for
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack('HHHH', 25, 100, 0, 0))
+    work = subprocess.Popen([sys.executable, '-m', 'emotionwave.cli', 'transfer', 'long.mid', '--valence', 'both', '--output', 'out', '--model', str(tiny)],
+                            cwd=tmp_path, env=ENV, stdout=subprocess.PIPE, stderr=slave)
+    os.close(slave)
+    seen, until = b'', time.monotonic() + 200
+    def more(): 
+        nonlocal seen
+        if not select.select([master], [], [], .5)[0]: return True
+        try: part = os.read(master, 65536)
+        except OSError: return False                                           # the other end is closed
+        seen += part
+        return bool(part)
+    while b'/1000' not in seen and work.poll() is None and time.monotonic() < until: more()
+    assert b'/1000' in seen, seen[-500:]                                       # the bar counts bars
+    work.send_signal(signal.SIGINT)
+    while more() and time.monotonic() < until: pass
+    assert work.wait(60) == 130 and work.stdout.read() == b''
+    assert b'Traceback' not in seen and seen.replace(b'\r', b'\n').strip().split(b'\n')[-1].strip() == b'emotionwave: stopped; nothing half-written was left'
+    assert names(tmp_path) == ['long.mid']
+    os.close(master), work.stdout.close()
+
+
+# ---- the other commands, one after the other: format, train, transfer, listen, evaluate
+
+def tune(seed, bars=16):
+    rng = np.random.default_rng(seed)
+    scale = np.array([0, 2, 4, 5, 7, 9, 11] if seed % 2 else [0, 2, 3, 5, 7, 8, 10])
+    n = bars * 4
+    return Song(np.arange(n) * 480, np.full(n, 480), 60 + scale[rng.integers(0, 7, n)], rng.integers(50, 90, n), name=f'tune {seed}')
+
+def test_format_train_transfer_listen_and_evaluate_work_one_after_the_other(command, here, monkeypatch):
+    import torch, emotionwave.train
+    from emotionwave.model import ModelConfig
+    monkeypatch.setattr(torch, 'set_num_threads', lambda n: None)              # stay at one thread, which a busy machine can't slow down much
+    small = dict(d_model=32, heads=2, encoder_layers=1, decoder_layers=2, latent=8)   # the default network takes a minute a step here
+    monkeypatch.setattr(emotionwave.train, 'ModelConfig', lambda **sizes: ModelConfig(**{**small, **sizes}))
+    (here / 'midi').mkdir()
+    for i in range(24): tune(i).save(here / f'midi/{i:02}.mid')
+    status, out, err = command('format', 'midi', '--output', 'data', '--workers', 1)
+    assert status == 0 and (here / 'data/dataset.json').is_file() and any('24' in line for line in out), (out, err)
+    status, out, err = command('train', 'data', '--output', 'run', '--steps', 2)
+    assert status == 0 and out == ['best checkpoint: run/best'], err
+    status, out, err = command('train', 'data', '--output', 'run', '--steps', 2)
+    assert status == 1 and err == ['emotionwave: run: holds something already; give another folder, or resume the run in it']
+    assert command('transfer', SONG, '--valence', 'negative', '--bars', '0:2', '--output', 'sad.mid', model='run/best')[0] == 0
+    status, out, err = command('listen', 'sad.mid', '--output', 'sad.wav', '--roll', 'sad.png')
+    assert status == 0 and (here / 'sad.wav').read_bytes()[:4] == b'RIFF' and (here / 'sad.png').read_bytes()[1:4] == b'PNG', err
+    status, out, err = command('evaluate', 'midi', '--output', 'report', '--most', 2, '--bars', 4, model='run/best')
+    assert status == 0 and names(here / 'report') == ['report.csv', 'report.json'], err
+
+@pytest.mark.parametrize('args,says', [
+    (['listen', 'no.mid'], 'no.mid: no such file'),
+    (['listen', SONG, '--output', 'no/x.wav'], 'no such folder'),
+    (['format', 'no', '--output', 'data'], 'no such folder'),
+    (['train', 'no', '--output', 'run'], 'no such folder'),
+    (['evaluate', 'no', '--output', 'report'], 'no such folder')], ids=lambda x: x[0] if isinstance(x, list) else '')
+def test_the_other_commands_say_what_was_wrong_in_one_line(args, says, command, here):
+    status, out, err = command(*args)
+    assert (status, out) == (1, []) and len(err) == 1 and says in err[0], err
+    assert names(here) == []

@@ -1,0 +1,263 @@
+"Laws of the decoder, with a tiny network that has learnt nothing."
+import numpy as np
+import pytest
+import torch
+from emotionwave.generate import Part, readable_meter, transfer, versions, write_window
+from emotionwave.midi import Key, Song, read_song
+from emotionwave.model import Cache, condition_row
+from emotionwave.tokens import Grammar
+from emotionwave.train import load_checkpoint
+from pathlib import Path
+
+SAMPLES = Path(__file__).parent.parent / 'samples'
+
+
+@pytest.fixture(scope='module')
+def net(tiny): return load_checkpoint(tiny)[:2]                                # model, tokenizer
+
+def tune(bars=8, num=4, den=4, each=4, seed=0, **columns):
+    "A random tune of `each` notes a bar."
+    rng = np.random.default_rng(seed)
+    length = num * 4 * 480 // den
+    onset = (np.arange(bars)[:, None] * length + np.arange(each) * (length // each)).ravel()
+    scale = np.array([0, 2, 4, 5, 7, 9, 11])
+    return Song(onset, np.full(len(onset), length // each), 60 + scale[rng.integers(0, 7, len(onset))] + 12 * rng.integers(-1, 2, len(onset)),
+                rng.integers(40, 100, len(onset)), **{**dict(meter_num=num, meter_den=den, name='tune'), **columns})
+
+def changing():
+    "Four meters and three tempos."
+    parts = [(2, 3, 4), (3, 6, 8), (2, 1, 4), (3, 4, 4), (2, 7, 8)]            # bars, meter
+    at, onset, tick = 0, [], []
+    for bars, num, den in parts:
+        tick.append(at)
+        for _ in range(bars):
+            length = num * 4 * 480 // den
+            onset += [at, at + length // 2]; at += length
+    n = len(onset)
+    return Song(onset, [200] * n, 60 + np.arange(n) % 12, [70] * n, tempo_tick=[0, 1000, 5000], tempo_bpm=[100, 90, 120],
+                meter_tick=tick, meter_num=[p[1] for p in parts], meter_den=[p[2] for p in parts], name='changing')
+
+def notes(song): return list(zip(*(c.tolist() for c in (song.onset, song.duration, song.pitch, song.velocity))))
+
+def same_frame(new, old):
+    "What every version keeps of its input."
+    assert (new.tpq, new.name, new.grid) == (old.tpq, old.name, old.grid)
+    for k in ('tempo_tick', 'tempo_bpm', 'meter_tick', 'meter_num', 'meter_den', 'pedal_tick', 'pedal_value'): assert np.array_equal(getattr(new, k), getattr(old, k)), k
+    assert np.array_equal(new.bar_ticks(), old.bar_ticks())
+
+def sounding(song):
+    "Which bars have notes."
+    return set((np.searchsorted(song.bar_ticks(), song.onset, 'right') - 1).tolist())
+
+def sequence(net, bars=4, seed=0):
+    "Ids of a tune, their bars, and what the decoder is given beside them."
+    model, tokens = net
+    encoded = tokens.encode(tune(bars, seed=seed))
+    ids = torch.tensor(encoded.ids.astype(np.int64))[None]
+    bar = torch.tensor(np.repeat(np.arange(bars), np.diff(encoded.start)))[None]
+    table = torch.tensor(tokens.notes(encoded.ids).astype(np.int64))[None]
+    g = torch.Generator().manual_seed(seed)
+    z = torch.randn(1, bars, model.config.latent, generator=g)
+    return ids, bar, table, z, condition_row(model.config, valence=1).expand(1, bars, -1)
+
+@torch.no_grad()
+def logits_of(net, ids, bar, table, z, conditions):
+    model, _ = net
+    return model.decode(ids, bar, model.bar_input(z, conditions), model.read_skeleton(table), table)
+
+
+# ---- the network
+
+@torch.no_grad()
+def test_a_later_token_never_changes_an_earlier_logit(net):
+    ids, bar, table, z, c = sequence(net)
+    whole = logits_of(net, ids, bar, table, z, c)
+    for t in (1, 2, 7, ids.shape[1] // 2, ids.shape[1] - 1):
+        other = ids.clone()
+        other[:, t:] = torch.randint(4, len(net[1]), other[:, t:].shape, generator=torch.Generator().manual_seed(t))
+        changed = logits_of(net, other, bar, table, z, c)
+        assert torch.allclose(whole[:, :t], changed[:, :t], atol=1e-5)
+        assert not torch.allclose(whole[:, t:], changed[:, t:], atol=1e-3)
+        assert torch.allclose(whole[:, :t], logits_of(net, ids[:, :t], bar[:, :t], table, z, c), atol=1e-5)
+
+@torch.no_grad()
+def test_the_latent_and_condition_of_a_later_bar_never_change_an_earlier_logit(net):
+    ids, bar, table, z, c = sequence(net)
+    whole = logits_of(net, ids, bar, table, z, c)
+    later, other = z.clone(), c.clone()
+    later[:, 2:] += 3; other[:, 3:] = condition_row(net[0].config, valence=0)
+    changed = logits_of(net, ids, bar, table, later, other)
+    assert torch.allclose(whole[bar < 2], changed[bar < 2], atol=1e-5) and not torch.allclose(whole[bar >= 2], changed[bar >= 2], atol=1e-3)
+
+@torch.no_grad()
+@pytest.mark.parametrize('start', [1, 5, 40])
+def test_cached_and_uncached_decoding_agree(net, start):
+    model, _ = net
+    ids, bar, table, z, c = sequence(net)
+    whole = logits_of(net, ids, bar, table, z, c)
+    given, memory, cache = model.bar_input(z, c), model.read_skeleton(table), Cache()
+    memory = model.memories(memory)
+    parts = [model.decode(ids[:, :start], bar[:, :start], given, memory, table, cache)]
+    parts += [model.decode(ids[:, t:t + 1], bar[:, t:t + 1], given, memory, table, cache) for t in range(start, ids.shape[1])]
+    assert torch.allclose(torch.cat(parts, 1), whole, atol=1e-4)
+
+@torch.no_grad()
+def test_padding_on_the_left_changes_no_logit(net):
+    model, _ = net
+    ids, bar, table, z, c = sequence(net)
+    whole = logits_of(net, ids, bar, table, z, c)
+    memory = model.memories(model.read_skeleton(table))
+    pad, T = 9, ids.shape[1]
+    cache, given = Cache(), model.bar_input(z, c)
+    padded = torch.cat([torch.zeros(1, pad, dtype=torch.long), ids], 1), torch.cat([torch.zeros(1, pad, dtype=torch.long), bar], 1)
+    skip = torch.tensor([pad])
+    parts = [model.decode(padded[0][:, :T], padded[1][:, :T], given, memory, table, cache, skip)[:, pad:]]
+    parts += [model.decode(padded[0][:, t:t + 1], padded[1][:, t:t + 1], given, memory, table, cache, skip) for t in range(T, T + pad)]
+    assert torch.allclose(torch.cat(parts, 1), whole, atol=1e-4)
+
+
+# ---- the grammar
+
+@pytest.mark.parametrize('temperature', [1., 5.])
+def test_the_grammar_is_never_broken_over_1000_random_latents(net, temperature, monkeypatch):
+    model, tokens = net
+    song = changing().bars(3, 11)
+    read = readable_meter(song)
+    part = Part.of(tokens.encode(read, 0), tokens, read, Key(0, 'major', 1.), max_bar_tokens=40)
+    K, R = len(part.opening), 1000 // 8
+    z = torch.randn(R, K, model.config.latent, generator=torch.Generator().manual_seed(0)) * 3
+    monkeypatch.setattr(model, 'encode', lambda notes, bars: (z.repeat(2, 1, 1), None))
+    rows = torch.stack([condition_row(model.config, valence=1), condition_row(model.config)]).expand(R, -1, -1)[:, :, None].expand(-1, -1, K, -1)
+    written = write_window(model, tokens, part, rows, np.ones(len(part.notes), bool), [[] for _ in range(R)], 0, K, 5., temperature, 1., [torch.Generator().manual_seed(i) for i in range(R)])
+    grammar = Grammar(tokens)
+    assert len(written) == R and len({tuple(map(tuple, w)) for w in written}) == R
+    for bars in written:
+        assert len(bars) == K and all(b[:2] == o and len(b) <= room for b, o, room in zip(bars, part.opening, part.room))
+        ids = np.concatenate(bars)
+        assert grammar.valid(ids) and (tokens.kind[ids] > 0).all()
+        assert len(tokens.notes(ids)) == sum(len(b) - 2 - sum(tokens.kind[i] == 5 for i in b) for b in bars) / 3     # every token of it counts
+
+def test_no_setting_writes_what_a_file_cannot_hold(tiny):
+    for k, settings in enumerate([dict(temperature=5, top_p=1), dict(temperature=0), dict(strength=10), dict(strength=0), dict(top_p=.01), dict(likeness=.5)]):
+        new = transfer(tune(6, seed=k), 'negative', model=tiny, seed=k, **settings)
+        same_frame(new.song, new.source)
+        assert len(new.song) and sounding(new.song) == set(range(6))
+
+
+# ---- versions
+
+def test_same_seed_gives_the_same_notes_and_another_seed_others(tiny):
+    a, b, c = (transfer(tune(), 'positive', seed=s, model=tiny).song for s in (3, 3, 4))
+    assert a == b and a != c
+
+@pytest.mark.parametrize('candidates', [1, 3])
+def test_both_versions_together_equal_each_alone(candidates, tiny):
+    song = tune(12, seed=1)
+    wanted = ['negative', 'positive', .3]
+    together = [r.song for r in versions(song, wanted, seed=2, candidates=candidates, model=tiny)]
+    alone = [transfer(song, v, seed=2, candidates=candidates, model=tiny).song for v in wanted]
+    assert [notes(s) for s in together] == [notes(s) for s in alone]
+    assert together[0] != together[1]
+
+def test_without_strength_every_valence_gives_the_same_notes(tiny):
+    a, b = versions(tune(), ['negative', 'positive'], strength=0, candidates=1, model=tiny)
+    assert notes(a.song) == notes(b.song)
+
+def test_empty_bars_stay_empty(tiny):
+    song = tune(14)
+    keep = ~np.isin(song.onset // 1920, [0, 3, 4, 5, 12])
+    song = song.replace(onset=song.onset[keep], duration=song.duration[keep], pitch=song.pitch[keep], velocity=song.velocity[keep])
+    for r in versions(song, ['negative', 'positive'], model=tiny):
+        assert sounding(r.song) == sounding(song) == {1, 2, 6, 7, 8, 9, 10, 11, 13}
+        same_frame(r.song, song)
+
+def test_a_pause_longer_than_the_window_is_no_hindrance(tiny):
+    song = tune(2)
+    song = song.replace(onset=np.where(song.onset < 1920, song.onset, song.onset + 30 * 1920))
+    assert sounding(transfer(song, 'negative', model=tiny).song) == {0, 31}
+
+def test_a_whole_song_of_40_bars_keeps_its_bars_and_tells_how_far_it_is(tiny):
+    seen = []
+    song = tune(40)
+    result = transfer(song, 'negative', model=tiny, callback=lambda done, total: seen.append((done, total)))
+    same_frame(result.song, song)
+    assert sounding(result.song) == set(range(40))
+    assert seen[-1] == (40, 40) and [d for d, _ in seen] == sorted({d for d, _ in seen})
+
+@pytest.mark.parametrize('num,den', [(3, 4), (6, 8), (1, 4), (2, 2), (12, 8), (5, 4), (3, 8), (1, 8), (11, 4), (15, 8), (4, 16)])
+def test_every_meter_keeps_its_bars(num, den, tiny):
+    song = tune(9, num, den, 2)
+    for r in versions(song, ['negative', 'positive'], model=tiny):
+        assert r.song.onset.max() < song.bar_ticks()[-1]
+        if num * 4 / den > 1:
+            same_frame(r.song, song)
+            assert sounding(r.song) == set(range(9))
+        else:                                                                  # very short bars are read several at a time: the last may stay empty
+            ticks = r.song.bar_ticks()
+            assert np.array_equal(ticks, song.bar_ticks()[:len(ticks)]) and np.array_equal(r.song.meter_num, song.meter_num)
+
+def test_meter_and_tempo_changes_are_kept(tiny):
+    song = changing()
+    for r in versions(song, ['negative', 'positive'], model=tiny): same_frame(r.song, song)
+    assert song.bar_ticks().tolist() == sorted({0, 1440, 2880, 4320, 5760, 7200, 7680, 8160, 10080, 12000, 13920, 15600, 17280})
+
+@pytest.mark.parametrize('tpq', [24, 220, 960, 32767])
+def test_every_resolution_is_kept(tpq, tiny):
+    song = tune(4)
+    song = Song(song.onset * tpq // 480, np.maximum(song.duration * tpq // 480, 1), song.pitch, song.velocity, tpq, name='x')
+    same_frame(transfer(song, 'negative', model=tiny).song, song)
+
+@pytest.mark.parametrize('likeness', [0, .5, 1])
+def test_any_share_of_the_skeleton_may_be_shown(likeness, tiny):
+    result = transfer(tune(10), 'positive', likeness=likeness, model=tiny)
+    assert sounding(result.song) == set(range(10))
+
+def test_bars_are_those_of_the_input(tiny):
+    song = tune(12)
+    result = transfer(song, 'positive', bars=(3, 7), model=tiny)
+    assert result.source == song.bars(3, 7)
+    same_frame(result.song, song.bars(3, 7))
+
+def test_a_callback_can_cancel(tiny):
+    class Enough(Exception): pass
+    def stop(done, total): raise Enough
+    with pytest.raises(Enough): transfer(tune(20), 'negative', model=tiny, callback=stop)
+
+def test_dense_bars_single_notes_and_notes_beyond_the_vocabulary(tiny):
+    rng = np.random.default_rng(0)
+    dense = Song(np.sort(rng.integers(0, 1920, 300)), [120] * 300, rng.integers(30, 100, 300), [70] * 300)
+    assert len(transfer(dense, 'negative', model=tiny).song) > 0
+    assert len(transfer(Song([0], [480], [60], [64]), 'negative', model=tiny).song) >= 1
+    for pitch in (0, 127): same_frame(transfer(Song([0, 960], [480] * 2, [pitch, pitch], [64] * 2), 'negative', model=tiny).song, Song([0, 960], [480] * 2, [pitch] * 2, [64] * 2))
+
+def test_a_performance_keeps_its_small_timing(tiny):
+    rng = np.random.default_rng(1)
+    song = tune(8, each=8)
+    song = song.replace(onset=np.sort(np.maximum(song.onset + rng.integers(-30, 31, len(song)), 0)), grid='performance')
+    new = transfer(song, 'negative', model=tiny).song
+    assert new.grid == 'performance' and (new.onset % 40 != 0).any() and (new.onset >= 0).all()
+
+def test_no_key_sounds_twice_at_once(tiny):
+    for r in versions(tune(8, each=8), ['negative', 'positive'], temperature=3, model=tiny):
+        for p in set(r.song.pitch.tolist()):
+            mine = r.song.pitch == p
+            assert (r.song.onset[mine][1:] >= (r.song.onset + r.song.duration)[mine][:-1]).all()
+
+def test_every_kind_of_object_gives_the_same_version(tiny):
+    song = read_song(SAMPLES / 'prelude_in_a.mid')
+    sources = [SAMPLES / 'prelude_in_a.mid', str(SAMPLES / 'prelude_in_a.mid'), song, song.to_miditoolkit(), song.to_pretty_midi(), song.to_symusic()]
+    new = [transfer(s, 1, bars=(0, 3), model=tiny).song for s in sources]
+    assert all(notes(n) == notes(new[0]) for n in new)
+
+def test_a_result_gives_miditoolkit_and_a_file(tiny, tmp_path):
+    from miditoolkit import MidiFile
+    result = transfer(tune(2), 'negative', model=tiny)
+    assert isinstance(result.midi, MidiFile) and len(result.midi.instruments[0].notes) == len(result.song)
+    result.save(tmp_path / 'x.mid')
+    assert notes(read_song(tmp_path / 'x.mid')) == notes(result.song)
+    assert 'towards valence 0' in repr(result)
+
+@pytest.mark.parametrize('settings,says', [(dict(valence=3), 'valence is 1 or "negative"'), (dict(valence=True), 'valence is'), (dict(strength=-1), 'strength must be'), (dict(likeness=2), 'likeness must be'),
+    (dict(top_p=0), 'top_p must be'), (dict(temperature=-.1), 'temperature must be'), (dict(seed=-1), 'seed must be'), (dict(candidates=0), 'candidates must be'), (dict(bars=(90, 98)), 'bars 90:98 of a song of 8 bars')])
+def test_a_wrong_setting_is_named(settings, says, tiny):
+    with pytest.raises(ValueError, match=says): transfer(tune(), **{**dict(valence='negative', model=tiny), **settings})

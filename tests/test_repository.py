@@ -1,0 +1,173 @@
+"The repository itself: notebooks and modules agree, notebooks are fit to show, the package is light and holds what it should."
+import ast, json, os, re, subprocess, sys
+from configparser import ConfigParser
+from pathlib import Path
+import pytest
+
+ROOT = Path(__file__).parent.parent
+sys.path.insert(0, str(ROOT / 'tests'))
+NOTEBOOKS = sorted(p for p in (ROOT / 'nbs').rglob('*.ipynb') if '.ipynb_checkpoints' not in p.parts and not p.name.startswith('_'))
+PAGES = [p for p in NOTEBOOKS if re.match(r'\d\d[a-z]?_', p.name) and p.parent.name == 'nbs']      # those that become modules
+ORDER = [re.sub(r'^\d\d[a-z]?_', '', p.stem) for p in PAGES]
+every_notebook = pytest.mark.parametrize('path', NOTEBOOKS, ids=lambda p: p.stem)
+every_page = pytest.mark.parametrize('path', PAGES, ids=lambda p: p.stem)
+
+def cells(path): return [dict(c, source=''.join(c['source'])) for c in json.loads(path.read_text('utf-8'))['cells']]
+def text(x): return x if isinstance(x, str) else ''.join(x)
+
+def tracked():
+    "Files that are in git or would be; all files when there is no git."
+    done = subprocess.run(['git', 'ls-files', '-co', '--exclude-standard', '-z'], cwd=ROOT, capture_output=True, text=True)
+    found = [ROOT / n for n in done.stdout.split('\0') if n] if done.returncode == 0 else [p for d in ('emotionwave', 'nbs', 'samples', 'tests') for p in (ROOT / d).rglob('*')]
+    return [p for p in found if p.is_file() and '__pycache__' not in p.parts]
+
+
+# ---- notebooks and modules
+
+EXPORT = '''
+import sys
+from pathlib import Path
+from nbdev.export import nb_export
+for p in sorted(Path("nbs").glob("[0-9]*.ipynb")): nb_export(p, lib_path="emotionwave")
+'''
+
+def test_modules_are_what_the_notebooks_export(tmp_path):
+    (tmp_path / 'nbs').mkdir(), (tmp_path / 'emotionwave').mkdir()
+    for p in [*PAGES, ROOT / 'settings.ini', ROOT / 'emotionwave' / '__init__.py']:
+        (tmp_path / p.relative_to(ROOT)).write_bytes(p.read_bytes())
+    subprocess.run([sys.executable, '-c', EXPORT], cwd=tmp_path, check=True, capture_output=True, timeout=200)
+    fresh = {p.name: p.read_text('utf-8') for p in (tmp_path / 'emotionwave').glob('*.py')}
+    stale = [f'{m}.py' for m in ORDER if not (ROOT / f'emotionwave/{m}.py').is_file() or fresh[f'{m}.py'] != (ROOT / f'emotionwave/{m}.py').read_text('utf-8')]
+    assert not stale, f'run nbdev_export: {stale}'
+
+def test_every_module_has_its_notebook():
+    modules = {p.stem for p in (ROOT / 'emotionwave').glob('*.py')}
+    assert modules - {'__init__', '_modidx', 'cli'} == set(ORDER)
+
+def test_a_module_imports_only_from_those_above_it():
+    for i, module in enumerate(ORDER):
+        tree = ast.parse((ROOT / f'emotionwave/{module}.py').read_text('utf-8'))
+        used = {n.module.removeprefix('emotionwave').strip('.') for n in ast.walk(tree) if isinstance(n, ast.ImportFrom) and (n.level or (n.module or '').startswith('emotionwave')) and n.module}
+        assert used <= set(ORDER[:i]), (module, used - set(ORDER[:i]))
+
+@every_page
+def test_page_opens_with_its_title_and_one_sentence(path):
+    opening, second = cells(path)[:2]
+    module = re.sub(r'^\d\d[a-z]?_', '', path.stem)
+    title, sentence = re.fullmatch(r'# (.+)\n\n> (.+)', opening['source'].strip()).groups()
+    assert opening['cell_type'] == 'markdown' and title == module and sentence.endswith('.')
+    assert re.fullmatch(rf'#\| *default_exp {module}', second['source'].strip())
+
+def test_index_opens_with_the_name_and_one_sentence():
+    assert re.match(r'# EmotionWave\n\n> .+\.', cells(ROOT / 'nbs' / 'index.ipynb')[0]['source'])
+
+@every_notebook
+def test_notebook_is_fit_to_show(path):
+    raw = json.loads(path.read_text('utf-8'))
+    assert 'widgets' not in raw['metadata'] and not any('widgets' in c['metadata'] for c in raw['cells'])
+    assert path.stat().st_size <= 500_000
+    outputs = [o for c in raw['cells'] for o in c.get('outputs', [])]
+    assert not [o for o in outputs if o['output_type'] == 'error']
+    assert not [text(o['text'])[:200] for o in outputs if o.get('name') == 'stderr']   # warnings and progress bars
+    assert not [o for o in outputs if 'application/vnd.jupyter.widget-view+json' in o.get('data', {}) and len(o['data']) < 3]
+
+MACHINE = re.compile(r'(?<![\w.<])(?:/(?:home|root|Users|work|tmp|mnt|media|workspace|var/folders)/|/opt/(?!homebrew)|[A-Z]:\\\\?Users)[\w./-]*|<[\w.]+ (?:object )?at 0x[0-9a-f]+>')
+
+@every_notebook
+def test_notebook_shows_no_path_of_a_machine_and_no_address(path):
+    seen = []
+    for c in cells(path):
+        seen.append(c['source'])
+        for o in c.get('outputs', []):
+            seen += [text(v) for k, v in {**o.get('data', {}), 'text/plain ': o.get('text', '')}.items() if k.startswith('text/')]
+    found = [m for s in seen for m in MACHINE.findall(re.sub(r'data:[\w/+-]+;base64,[\w+/=]+', '', s))]
+    assert not found
+
+def test_modules_hold_no_path_of_a_machine():
+    for p in (ROOT / 'emotionwave').glob('*.py'): assert not MACHINE.findall(p.read_text('utf-8')), p.name
+
+
+# ---- README, CI, package
+
+def test_readme_is_what_the_index_notebook_gives():
+    from make_readme import readme
+    assert (ROOT / 'README.md').read_text('utf-8') == readme(), 'run python tests/make_readme.py'
+
+def blocks(): return re.findall(r'^```bash *\n(.*?)^``` *$', (ROOT / 'README.md').read_text('utf-8'), re.M | re.S)
+
+def test_readme_begins_with_the_two_commands():
+    first, second = (b.strip() for b in blocks()[:2])
+    assert re.search(r'pip install .*&& \S*emotionwave transfer samples/\S+\.mid --valence negative --output \S+\.mid$', first)
+    assert re.search(r'pip install .*\.\[dev\].*&& \S*python -m pytest$', second)
+    named = re.search(r'samples/\S+\.mid', first)[0]
+    assert (ROOT / named).is_file()
+
+def test_ci_runs_those_two_commands_as_they_stand_there(tmp_path):
+    script = (ROOT / '.ci' / 'run').read_text('utf-8')
+    assert os.access(ROOT / '.ci' / 'run', os.X_OK) and script.startswith('#!/usr/bin/env bash\n') and '\nset -euo pipefail\n' in script
+    (tmp_path / '.ci').mkdir()
+    (tmp_path / '.ci/run').write_text(script)
+    page = '# x\n\n```python\nno\n```\n\n```bash\necho one > one && \\\n  pwd >> one\n```\ntext\n\n```text\nno\n```\n\n```bash\necho two > two\n```\n\n```bash\necho three > three\n```\n'
+    (tmp_path / 'README.md').write_text(page)
+    subprocess.run(['bash', tmp_path / '.ci/run'], cwd=ROOT, check=True, capture_output=True)
+    assert (tmp_path / 'one').read_text() == f'one\n{tmp_path.resolve()}\n' and (tmp_path / 'two').is_file() and not (tmp_path / 'three').exists()
+    for bad in ('# no blocks\n', page.replace('echo one >', 'false >')):
+        (tmp_path / 'README.md').write_text(bad)
+        assert subprocess.run(['bash', tmp_path / '.ci/run'], capture_output=True).returncode == 1
+
+def test_links_of_the_readme_lead_somewhere():
+    for target in re.findall(r'\]\((?!https?://|#|mailto:)([^)#]+)', (ROOT / 'README.md').read_text('utf-8')): assert (ROOT / target).exists(), target
+
+def test_versions_agree():
+    import emotionwave
+    settings = ConfigParser(delimiters=['=']); settings.read(ROOT / 'settings.ini', 'utf-8')
+    assert settings['DEFAULT']['version'] == emotionwave.__version__
+    assert f'## {emotionwave.__version__}' in (ROOT / 'CHANGELOG.md').read_text('utf-8')
+
+LIGHT = '''
+import sys
+import emotionwave
+first = set(sys.modules)
+import emotionwave.cli, emotionwave.midi, emotionwave.tokens, emotionwave.listen, emotionwave.valence, emotionwave.format
+heavy = {"torch", "sklearn", "matplotlib", "miditok", "music21", "IPython", "ipywidgets", "pandas", "pyarrow", "pretty_midi", "nbdev", "fastcore"}
+print(sorted(heavy & first), "numpy" in first, sorted(heavy & set(sys.modules)))
+'''
+
+def test_importing_the_package_is_light_and_only_model_train_and_generate_need_torch():
+    said = subprocess.run([sys.executable, '-c', LIGHT], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert said.strip() == '[] False []'
+
+def test_the_library_never_imports_what_only_developers_have():
+    for p in (ROOT / 'emotionwave').glob('*.py'):
+        names = {a.name.split('.')[0] for n in ast.walk(ast.parse(p.read_text('utf-8'))) if isinstance(n, ast.Import) for a in n.names}
+        names |= {n.module.split('.')[0] for n in ast.walk(ast.parse(p.read_text('utf-8'))) if isinstance(n, ast.ImportFrom) and n.module and not n.level}
+        assert not names & {'sklearn', 'miditok', 'music21', 'nbdev', 'fastcore', 'jupytext', 'pytest', 'pickle', 'dill', 'joblib'}, p.name
+
+def test_nothing_in_the_library_prints():
+    for m in ORDER:
+        calls = [n for n in ast.walk(ast.parse((ROOT / f'emotionwave/{m}.py').read_text('utf-8'))) if isinstance(n, ast.Call) and getattr(n.func, 'id', '') == 'print']
+        assert not calls, m
+
+def test_no_file_is_a_pickle_or_too_large():
+    for p in tracked():
+        assert p.stat().st_size <= 16 * 2**20, p
+        assert p.suffix not in ('.pkl', '.pickle', '.pt', '.pth', '.ckpt', '.joblib', '.npy', '.npz', '.bin'), p
+        start = p.open('rb').read(2)
+        assert not (start[:1] == b'\x80' and start[1:] in (b'\2', b'\3', b'\4', b'\5')) and start != b'PK', p
+
+@pytest.mark.parametrize('name', ['default', 'labeller', 'judge'])
+def test_shipped_models_are_safetensors_with_their_configuration(name):
+    folder = ROOT / 'emotionwave' / 'models' / name
+    assert {p.suffix for p in folder.iterdir() if p.is_file()} <= {'.safetensors', '.json', '.md'}
+    config = json.loads((folder / 'config.json').read_text('utf-8'))
+    assert config and (folder / 'model.safetensors').stat().st_size <= 16 * 2**20
+
+def test_the_default_checkpoint_loads_is_of_the_promised_size_and_has_a_card():
+    from emotionwave.generate import default_checkpoint
+    from emotionwave.train import load_checkpoint
+    model, tokens, facts = load_checkpoint(default_checkpoint())
+    assert 3e6 <= sum(p.numel() for p in model.parameters()) <= 8e6
+    from safetensors import safe_open
+    with safe_open(default_checkpoint() / 'model.safetensors', 'pt') as f: assert {f.get_slice(k).get_dtype() for k in f.keys()} <= {'F16', 'BF16'}
+    card = (default_checkpoint() / 'README.md').read_text('utf-8').lower()
+    for word in ('licen', 'emopia', 'vgmidi', 'pop909', 'pop1k7', 'split'): assert word in card, word

@@ -376,7 +376,7 @@ the labeller in `emotionwave/models/labeller` labelled the rest. No piece of any
 
 **Splits.** By song: a stable hash of corpus and song, 90 % train, 5 % valid, 5 % test; EMOPIA's official validation clips are not trained on. `emotionwave.format.split_of` says where a song is.
 
-**Training.** {steps:,} steps in {hours:.1f} hours of optimizer time on a CPU; settings {config}. Validation cross-entropy {ce:.3f} nats a token, all of the skeleton shown.
+**Training.** {steps:,} steps in {hours:.1f} hours on a CPU; settings {config}. {history}Validation cross-entropy {ce:.3f} nats a token, all of the skeleton shown.
 
 | step | cross-entropy, valid |
 |---|---|
@@ -403,4 +403,4 @@ def _card(folder):
     with safe_open(folder / 'model.safetensors', 'np') as f: count = sum(int(np.prod(f.get_slice(k).get_shape())) for k in f.keys())
     short = lambda d: ', '.join(f'{k} {v}' for k, v in d.items())
     return _CARD.format(parameters=count / 1e6, model=short(config['model']), fragments=facts['fragments'], tokens=facts['tokens'], steps=facts['step'], hours=facts['seconds'] / 3600,
-                        config=short(facts['config']), ce=facts['best_valid_ce'], curve=curve, songs=report['songs'], figures=shipped_figures(folder).to_string())
+                        config=short(facts['config']), history=facts.get('history', ''), ce=facts['best_valid_ce'], curve=curve, songs=report['songs'], figures=shipped_figures(folder).to_string())

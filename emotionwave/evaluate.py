@@ -394,11 +394,9 @@ with 95 % intervals over songs. `nbs/08_evaluate.ipynb` measures them.
 
 def _card(folder):
     "Write the model card of a checkpoint out of its own files."
-    import csv
     config, report = (json.loads((folder / f'{n}.json').read_text()) for n in ('config', 'report'))
     facts = config['training']
-    log = list(csv.DictReader(open(folder / 'log.csv'))) if (folder / 'log.csv').is_file() else []
-    curve = '\n'.join(f"| {r['step']} | {float(r['valid_ce']):.3f} |" for r in log)
+    curve = '\n'.join(f'| {step} | {ce:.3f} |' for step, ce in facts.get('curve', []))
     from safetensors import safe_open
     with safe_open(folder / 'model.safetensors', 'np') as f: count = sum(int(np.prod(f.get_slice(k).get_shape())) for k in f.keys())
     short = lambda d: ', '.join(f'{k} {v}' for k, v in d.items())

@@ -266,12 +266,7 @@ def versions(
 )->list:               # of `Result`, one a valence, in their order
     "Write several versions of a piece at once."
     wanted = [valence_of(v) for v in valences]
-    if not 0 <= seed < 2**57: raise ValueError(f'seed must be from 0 to 2**57 - 1, got {seed}')
-    if not 0 <= likeness <= 1: raise ValueError(f'likeness must be from 0.0 to 1.0, got {likeness}')
-    if not 0 <= strength <= 10: raise ValueError(f'strength must be from 0 to 10, got {strength}')
-    if not 0 < top_p <= 1: raise ValueError(f'top_p must be above 0 and at most 1, got {top_p}')
-    if not 0 <= temperature <= 5: raise ValueError(f'temperature must be from 0 to 5, got {temperature}')
-    if not 1 <= candidates <= 64: raise ValueError(f'candidates must be from 1 to 64, got {candidates}')
+    _check(strength, likeness, seed, temperature, top_p, candidates)
     song = as_song(source); key = find_key(song)
     if bars is not None: song = song.bars(*bars)
     net, tokenizer = _load(str(model or default_checkpoint()))
@@ -280,25 +275,37 @@ def versions(
     encoded = tokenizer.encode(read, key.tonic)
     part = Part.of(encoded, tokenizer, read, key)
     shown = np.random.default_rng(seed).random(len(part.notes)) < likeness
+    knobs = (GUIDANCE * strength, temperature, top_p, [torch.Generator().manual_seed(seed * 64 + c) for _ in wanted for c in range(candidates)])
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)                                                   # steps are small: more threads wait for each other, endlessly on a busy machine
+    try: written = _write(net, tokenizer, part, encoded, wanted, candidates, shown, knobs, callback)
+    finally: torch.set_num_threads(threads)
+    quantised = tokenizer.quantise(read, key.tonic)
+    made = [regroove(tokenizer.decode(tokenizer.fill(encoded, np.concatenate(w))), read, quantised) for w in written]
+    return [Result(_finish(m, song), song, v, key, seed) for m, v in zip(made, wanted)]
+
+def _check(strength, likeness, seed, temperature, top_p, candidates):
+    "Raise `ValueError` for settings that make no sense."
+    if not 0 <= seed < 2**57: raise ValueError(f'seed must be from 0 to 2**57 - 1, got {seed}')
+    for name, value, low, high in (('likeness', likeness, 0., 1.), ('strength', strength, 0., 10.), ('temperature', temperature, 0., 5.), ('candidates', candidates, 1, 64)):
+        if not low <= value <= high: raise ValueError(f'{name} must be from {low} to {high}, got {value}')
+    if not 0 < top_p <= 1: raise ValueError(f'top_p must be above 0 and at most 1, got {top_p}')
+
+def _write(net, tokenizer, part, encoded, wanted, candidates, shown, knobs, callback):
+    "Write all bars, window by window, the best candidate of each going on; returns for each version its bars of ids."
     row = lambda v: condition_row(net.config, **{k: x for k, x in dict(part.conditions, valence=v).items() if k in net.config.conditions})
-    rows = torch.stack([torch.stack([row([1 - v, v]), row(None)]) for v in wanted])[:, :, None].expand(-1, -1, WINDOW, -1).repeat_interleave(candidates, 0)
-    generators = [torch.Generator().manual_seed(seed * 64 + c) for _ in wanted for c in range(candidates)]
+    rows = torch.stack([torch.stack([row([1 - v, v]), row(None)]) for v in wanted for _ in range(candidates)])[:, :, None].expand(-1, -1, WINDOW, -1)
     written, total = [[] for _ in wanted], len(encoded)
     while len(written[0]) < total:
         first = len(written[0]); last = min(first + (WINDOW - CONTEXT if first else WINDOW), total)
         start = max(first - CONTEXT, 0)
         past = [w[start:] for w in written for _ in range(candidates)]
-        new = write_window(net, tokenizer, part, rows, shown, past, first, last, GUIDANCE * strength, temperature, top_p, generators)
+        new = write_window(net, tokenizer, part, rows, shown, past, first, last, *knobs)
         new = [new[i:i + candidates] for i in range(0, len(new), candidates)]
         best = _choose([[w[start:] + n for n in ns] for w, ns in zip(written, new)], wanted, part, encoded, tokenizer, start, first) if candidates > 1 else [0] * len(wanted)
         for w, ns, b in zip(written, new, best): w += ns[b]
         if callback: callback(last, total)
-    out = []
-    for v, w in zip(wanted, written):
-        made = tokenizer.decode(tokenizer.fill(encoded, np.concatenate(w)))
-        made = regroove(made, read, tokenizer.quantise(read, key.tonic))
-        out.append(Result(_finish(made, song), song, v, key, seed))
-    return out
+    return written
 
 def _finish(made, song):
     "Give a new version what it keeps of the input: tempos, meters, pedal, name, grid; and let no key sound twice at once."

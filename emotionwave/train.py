@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['TEMPO_BOUNDS', 'GENRES', 'STEP_T', 'STEP_N', 'TrainConfig', 'learning_rate', 'tempo_class', 'Fragments', 'batches',
-           'spell_major', 'blur', 'pad', 'make_batch', 'save_checkpoint', 'load_checkpoint', 'train_step',
-           'make_optimizer', 'validate', 'train']
+           'spell_major', 'scale_lengths', 'blur', 'pad', 'make_batch', 'save_checkpoint', 'load_checkpoint',
+           'train_step', 'make_optimizer', 'validate', 'train']
 
 # %% ../nbs/06_train.ipynb #00000002
 import csv, json, math, os, shutil, time
@@ -35,6 +35,7 @@ class TrainConfig:
     drop: float = .12              # share of examples whose valence is unknown, so that guidance has something to differ from
     drop_other: float = .2         # the same for each other condition
     blur: float = .5               # share of examples whose encoder reads other dynamics and, of these, half another octave
+    articulation: float = .8       # share of examples in which the lengths of notes are scaled, in what the encoder reads and in the skeleton
     whole: float = .4              # share of examples that show the whole skeleton; the rest show a share drawn evenly from 0 to 1
     people: int = 3                # how many times an epoch holds what people labelled
     sharpen: float = 2.            # how much pseudo-labels are drawn away from .5
@@ -131,6 +132,18 @@ def spell_major(
     notes[..., 2] = np.where(notes[..., 0] >= 0, new, -1)
     return notes
 
+def scale_lengths(
+    notes,             # (B, N, 5) note tables, -1 is padding
+    on,                # (B,) bool, which examples
+    rng,               # a numpy generator
+    durations:int=60,  # how many duration indices there are
+)->np.ndarray:         # a copy; lengths keep their order within an example
+    "Play each example more staccato or more legato, by a factor from a half to two."
+    notes, length = notes.copy(), notes[..., 4]
+    scaled = np.clip(np.round((length + 1) * np.where(on, 2 ** rng.uniform(-1, 1, len(notes)), 1)[:, None]) - 1, 0, durations - 1)
+    notes[..., 4] = np.where(notes[..., 0] >= 0, scaled, -1)
+    return notes
+
 def blur(
     notes,             # (B, N, 5) note tables, -1 is padding
     config:TrainConfig,
@@ -176,8 +189,10 @@ def make_batch(
     seen = spell_major(notes, data.minor[rows], model.lowest_pitch)
     if rng is not None:
         seen = blur(seen, config, rng, model.pitches, model.velocities)
+        on = rng.random(B) < config.articulation
+        seen, shown = scale_lengths(seen, on, rng, model.durations), scale_lengths(notes, on, rng, model.durations)
         keep = np.where(rng.random(B) < config.whole, 1., rng.random(B))[:, None]
-        shown = np.where((rng.random(notes.shape[:2]) < keep)[..., None], notes, -1)
+        shown = np.where((rng.random(notes.shape[:2]) < keep)[..., None], shown, -1)
         for name in model.conditions:
             at = condition_slice(model, name)
             gone = torch.as_tensor(rng.random(B) < (config.drop if name == 'valence' else config.drop_other))
@@ -322,8 +337,12 @@ def train(
     return _loop(net, optimizer, tokenizer, learn, valid, config, output, step, best, spent, callback, device, every_s, minutes)
 
 # %% ../nbs/06_train.ipynb #00000019
-def _facts(config, step, best, spent, data):
-    return dict(config=asdict(config), step=step, best_valid_ce=best, seconds=round(spent), fragments=len(data), tokens=int(data.length.sum()))
+def _facts(config, step, best, spent, data, log, measured):
+    "What a checkpoint says of its training; `curve` has [step, validation cross-entropy] of all validations so far."
+    curve = [[step, round(measured['valid_ce'], 4)]]
+    if log.is_file():
+        with open(log, newline='') as f: curve = [[int(r['step']), float(r['valid_ce'])] for r in csv.DictReader(f) if r['valid_ce']] + curve
+    return dict(config=asdict(config), step=step, best_valid_ce=best, seconds=round(spent), fragments=len(data), tokens=int(data.length.sum()), curve=curve)
 
 def _state(optimizer):
     "The optimizer's moments as named tensors."
@@ -355,10 +374,11 @@ def _loop(net, optimizer, tokenizer, learn, valid, config, output, step, best, s
         nonlocal best, spent
         spent = before + time.monotonic() - start
         measured = validate(net, valid, config, tokenizer)
+        facts = lambda: _facts(config, step, best, spent, learn, output / 'log.csv', measured)
         if measured['valid_ce'] < best:
             best = measured['valid_ce']
-            save_checkpoint(output / 'best', net, tokenizer, _facts(config, step, best, spent, learn), torch.float16)
-        save_checkpoint(output / 'last', net, tokenizer, _facts(config, step, best, spent, learn), state=_state(optimizer))
+            save_checkpoint(output / 'best', net, tokenizer, facts(), torch.float16)
+        save_checkpoint(output / 'last', net, tokenizer, facts(), state=_state(optimizer))
         return measured
     try:
         while step < config.steps:

@@ -241,7 +241,8 @@ def test_ctrl_c_in_a_long_transfer_leaves_nothing_and_says_so(tmp_path, tiny):
     master, slave = pty.openpty()                                              # a terminal, so that there is a progress bar to wait for
     fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack('HHHH', 25, 100, 0, 0))
     work = subprocess.Popen([sys.executable, '-m', 'emotionwave.cli', 'transfer', 'long.mid', '--valence', 'both', '--output', 'out', '--model', str(tiny)],
-                            cwd=tmp_path, env=ENV, stdout=subprocess.PIPE, stderr=slave)
+                            cwd=tmp_path, env=ENV, stdout=subprocess.PIPE, stderr=slave,
+                            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))    # a shell may have told what it runs to ignore it
     os.close(slave)
     seen, until = b'', time.monotonic() + 200
     def more(): 

@@ -65,7 +65,7 @@ class Part:
                    spell_major(notes, key.mode == 'minor', tokenizer.config.pitch_range[0]), room, dict(tempo=tempo))
 
 # %% ../nbs/07_generate.ipynb #0000000c
-GUIDANCE = 10.                 # guidance of pitches at strength 1
+GUIDANCE = 7.                  # guidance of pitches at strength 1
 EASE = .4                      # all else is pressed by the guidance to this power
 WINDOW, CONTEXT = 8, 4         # bars the model sees at once, and how many of them are written already
 

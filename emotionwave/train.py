@@ -56,7 +56,7 @@ def learning_rate(
     fall = config.steps * config.decay
     return config.lr * min((step + 1) / max(config.warmup, 1), 1, max((config.steps - step) / max(fall, 1), .01))
 
-# %% ../nbs/06_train.ipynb #0000000a
+# %% ../nbs/06_train.ipynb #0000000b
 TEMPO_BOUNDS = (60, 75, 90, 105, 120, 135, 150)  # bpm between the eight classes of the tempo condition
 
 def tempo_class(
@@ -66,7 +66,7 @@ def tempo_class(
     "Put a tempo into its class."
     return None if grid == 'performance' else int(np.searchsorted(TEMPO_BOUNDS, bpm, 'right'))
 
-# %% ../nbs/06_train.ipynb #0000000b
+# %% ../nbs/06_train.ipynb #0000000e
 GENRES = ('pop', 'game', 'classical', 'jazz')    # classes of the genre condition
 _COLUMNS = ['ids', 'bar_start', 'mode', 'label_source', 'valence', 'genre', 'bpm', 'grid', 'split']
 
@@ -100,7 +100,7 @@ class Fragments:
 
     def __len__(self): return len(self.length)
 
-# %% ../nbs/06_train.ipynb #0000000d
+# %% ../nbs/06_train.ipynb #00000010
 STEP_T, STEP_N = 64, 32        # lengths of ids and of note tables are rounded up to multiples of these
 
 def batches(
@@ -118,7 +118,7 @@ def batches(
         out += list(part.reshape(-1, n))
     return [out[i] for i in rng.permutation(len(out))]
 
-# %% ../nbs/06_train.ipynb #0000000f
+# %% ../nbs/06_train.ipynb #00000012
 _SPELL = np.array([[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 11], [0, 1, 2, 4, 3, 5, 6, 7, 9, 8, 11, 11]])  # pitch classes of a major piece, of a minor one
 
 def spell_major(
@@ -162,7 +162,7 @@ def blur(
     notes[..., 2], notes[..., 3] = np.where(there, pitch, -1), np.where(there, velocity, -1)
     return notes
 
-# %% ../nbs/06_train.ipynb #00000012
+# %% ../nbs/06_train.ipynb #00000015
 def pad(rows, step=1, fill=-1):
     "Stack arrays of different first dimension, padded with `fill` to a multiple of `step`."
     longest = -(-max(len(r) for r in rows) // step) * step
@@ -202,7 +202,7 @@ def make_batch(
     return dict(ids=as_long(inputs), bar=as_long(bar), notes=as_long(seen), skeleton=as_long(shown), conditions=conditions[:, None].expand(-1, K, -1),
                 targets=as_long(targets), there=torch.arange(K) < torch.as_tensor(bars)[:, None])
 
-# %% ../nbs/06_train.ipynb #00000014
+# %% ../nbs/06_train.ipynb #00000017
 def save_checkpoint(
     folder,            # where it goes; an older one there is replaced whole
     model:EmotionVAE,
@@ -224,7 +224,7 @@ def save_checkpoint(
     temp.rename(folder)
     shutil.rmtree(old, ignore_errors=True)
 
-# %% ../nbs/06_train.ipynb #00000015
+# %% ../nbs/06_train.ipynb #00000018
 def _open_checkpoint(folder):
     "Find a checkpoint's folder, also between the two renames of a save that was cut off."
     folder = Path(folder)
@@ -253,7 +253,7 @@ def load_checkpoint(
     except Exception as e: raise ValueError(f'{folder}: model.safetensors does not fit config.json or is damaged ({str(e).splitlines()[0][:120]})') from None
     return model.eval().to(device), tokenizer, config['training']
 
-# %% ../nbs/06_train.ipynb #00000017
+# %% ../nbs/06_train.ipynb #0000001b
 def train_step(
     model:EmotionVAE,
     optimizer,
@@ -307,7 +307,7 @@ def validate(
     model.train()
     return dict(valid_ce=total[0] / total[1], valid_kl=total[2] / total[3])
 
-# %% ../nbs/06_train.ipynb #00000018
+# %% ../nbs/06_train.ipynb #0000001c
 def train(
     data,              # folder that `format_corpora` wrote
     output,            # folder of the run: `best/`, `last/`, `log.csv`
@@ -336,7 +336,7 @@ def train(
     output.mkdir(parents=True, exist_ok=True)
     return _loop(net, optimizer, tokenizer, learn, valid, config, output, step, best, spent, callback, device, every_s, minutes)
 
-# %% ../nbs/06_train.ipynb #00000019
+# %% ../nbs/06_train.ipynb #0000001d
 def _facts(config, step, best, spent, data, log, measured):
     "What a checkpoint says of its training; `curve` has [step, validation cross-entropy] of all validations so far."
     curve = [[step, round(measured['valid_ce'], 4)]]

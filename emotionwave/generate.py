@@ -7,18 +7,16 @@ __all__ = ['GUIDANCE', 'EASE', 'WINDOW', 'CONTEXT', 'valence_of', 'readable_mete
            'regroove', 'skeleton_f1', 'Result', 'default_checkpoint', 'versions', 'transfer']
 
 # %% ../nbs/07_generate.ipynb #00000002
-import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 import numpy as np
 import torch
-from .midi import Song, Key, as_song, find_key
+from .midi import Song, Key, as_song, find_key, unlap
 from .tokens import Tokenizer, Grammar, State, BAR, PITCH, POSITION
 from .model import DEGREE, EmotionVAE, Cache, condition_row
 from .train import load_checkpoint, spell_major, tempo_class
 from .valence import MODELS, load_labeller
-from .listen import draw, show
+from .listen import show
 
 # %% ../nbs/07_generate.ipynb #00000005
 def valence_of(
@@ -139,7 +137,6 @@ def write_window(
     context,           # R lists of bars of ids that are written already
     first:int, last:int,       # bars of the piece that are written now, `first` to `last - 1`; context stands before
     guidance:float, temperature:float, top_p:float, generators,
-    callback=None,     # called with the number of tokens so far; may raise to cancel
 )->list:               # R lists of bars of ids
     "Write a few bars of several versions at once, each with its cached past."
     R, start = len(context), first - len(context[0])
@@ -161,7 +158,7 @@ def write_window(
     def step(ids, bar): return model.decode(torch.tensor(ids).repeat(2, 1), torch.tensor(bar).repeat(2, 1), given, memory, skeleton, cache, skip)[:, -1]
     if longest: step([[0] * (longest - len(p)) + p for p in past],
                      [[0] * (longest - len(p)) + [k for k, b in enumerate(c) for _ in b] for p, c in zip(past, context)])
-    n, logits = 0, None
+    logits = None
     while not all(v.done for v in versions):
         ids = [v.queue.pop(0) if v.queue else None for v in versions]
         need = [k for k, (i, v) in enumerate(zip(ids, versions)) if i is None and not v.done]   # a version draws for itself alone
@@ -174,8 +171,6 @@ def write_window(
             if not v.done: v.take(i)
         if all(v.done for v in versions): break
         logits = step([[v.written[-1][-1]] for v in versions], [[min(v.bar, last - 1) - start] for v in versions])
-        n += sum(not v.done for v in versions)
-        if callback: callback(n)
     return [v.written for v in versions]
 
 # %% ../nbs/07_generate.ipynb #00000016
@@ -309,7 +304,6 @@ def _write(net, tokenizer, part, encoded, wanted, candidates, shown, knobs, call
 
 def _finish(made, song):
     "Give a new version what it keeps of the input: tempos, meters, pedal, name, grid; and let no key sound twice at once."
-    from emotionwave.midi import unlap
     keep = made.onset < song.bar_ticks()[-1]                                  # very short bars are read several at a time, beyond the last of them
     return unlap(song.replace(**{k: getattr(made, k)[keep] for k in ('onset', 'duration', 'pitch', 'velocity')}))
 

@@ -136,7 +136,7 @@ def png(
         ax.figure.savefig(out, format='png')
     return out.getvalue()
 
-# %% ../nbs/01_listen.ipynb #00000011
+# %% ../nbs/01_listen.ipynb #00000012
 _NAMES = ('libfluidsynth.so.3', 'libfluidsynth.so.2', 'libfluidsynth.dylib', '/opt/homebrew/lib/libfluidsynth.dylib', '/usr/local/lib/libfluidsynth.dylib',
           'libfluidsynth-3.dll', 'fluidsynth-3.dll')
 ADVICE = 'Plain sines stand in for a piano: install one with `pip install pygame-ce pretty_midi` or `apt install libfluidsynth3`.'
@@ -157,7 +157,7 @@ def _soundfont():
     path = Path(spec.origin).parent / 'TimGM6mb.sf2' if spec and spec.origin else None
     return path if path and path.exists() else None
 
-# %% ../nbs/01_listen.ipynb #00000012
+# %% ../nbs/01_listen.ipynb #00000013
 def _declare(path):
     "Load a fluidsynth library and tell ctypes what its functions take; raises OSError or AttributeError when it isn't one."
     lib, P, I = ctypes.CDLL(path), ctypes.c_void_p, ctypes.c_int
@@ -185,7 +185,7 @@ def synth_name(
     "Say what `render` plays on."
     return _fluidsynth()[1]
 
-# %% ../nbs/01_listen.ipynb #00000014
+# %% ../nbs/01_listen.ipynb #00000015
 MAX_S = 3600                                                                  # an hour; longer songs are a mistake or need their bars cut
 TAIL_S = 2.                                                                   # the last note rings on
 
@@ -215,7 +215,7 @@ def _sines(song, rate, size):
         out[a:a + n] += y
     return out
 
-# %% ../nbs/01_listen.ipynb #00000015
+# %% ../nbs/01_listen.ipynb #00000016
 def _play(lib, song, rate, size):
     "Let fluidsynth play a song into (size,) float32."
     settings = lib.new_fluid_settings()
@@ -248,7 +248,7 @@ def _play(lib, song, rate, size):
         return out.mean(0)
     finally: lib.delete_fluid_synth(synth); lib.delete_fluid_settings(settings)
 
-# %% ../nbs/01_listen.ipynb #00000017
+# %% ../nbs/01_listen.ipynb #00000018
 def render(
     song:Song,          # at least one note, an hour at most
     rate:int=44100,     # samples a second, 8000 to 96000
@@ -264,7 +264,7 @@ def render(
     out[-fade:] *= np.linspace(1, 0, fade, dtype=np.float32)
     return out / np.float32(max(np.abs(out).max() / .97, 1))
 
-# %% ../nbs/01_listen.ipynb #0000001d
+# %% ../nbs/01_listen.ipynb #0000001e
 def _wav(audio, rate):
     out = io.BytesIO()
     with wave.open(out, 'wb') as f:
@@ -287,7 +287,7 @@ def save_wav(
     "Write a song as a mono 16-bit WAV file."
     write_atomic(path, _wav(render(song, rate), rate))
 
-# %% ../nbs/01_listen.ipynb #0000001f
+# %% ../nbs/01_listen.ipynb #00000020
 def audio_html(
     song:Song,          # at least one note, an hour at most
     rate:int=44100,     # samples a second
@@ -300,7 +300,7 @@ def audio_html(
     label = escape(song.name or 'song', quote=True)
     return f'<audio controls preload="metadata" aria-label="{label}" style="width:100%;max-width:900px" src="data:{kind};base64,{base64.b64encode(data).decode()}"></audio>'
 
-# %% ../nbs/01_listen.ipynb #00000022
+# %% ../nbs/01_listen.ipynb #00000023
 class Shown:
     "A song that a notebook shows: the roll as a picture and a player under it."
     def __init__(self, song, other=None, sound=True, rate=44100): self.song, self.other, self.sound, self.rate = song, other, sound, rate

@@ -9,7 +9,7 @@ __all__ = ['MAX_BARS', 'MAX_BYTES', 'MAX_NOTES', 'MidiError', 'Song', 'seconds',
 
 # %% ../nbs/00_midi.ipynb #00000002
 import os, tempfile
-from dataclasses import dataclass, field, fields, replace as _replace
+from dataclasses import dataclass, fields, replace as _replace
 from pathlib import Path
 from typing import NamedTuple
 import numpy as np
@@ -341,27 +341,12 @@ def unlap(
     song:Song,
 )->Song:               # no pitch sounds twice at once; of equal onsets the longest stays
     "End each note where the next of its pitch begins, as a keyboard must."
-    if not len(song): return song
     order = np.lexsort((-song.duration, song.onset, song.pitch))
-    o, d, p = song.onset[order], song.duration[order], song.pitch[order]
-    same = np.append(p[1:] == p[:-1], False)
-    d = np.where(same, np.minimum(d, np.maximum(np.append(o[1:], 0) - o, 1)), d)
-    keep = ~np.concatenate([[False], (p[1:] == p[:-1]) & (o[1:] == o[:-1])]) if len(o) else np.zeros(0, bool)
-    twice = np.concatenate([keep[1:] == False, [False]]) if len(o) else keep   # the longest of a pair lost its length to its twin
-    d = np.where(twice & keep, np.minimum(song.duration[order], _next_onset(o, p, keep) - o), d)
-    return song.replace(onset=o[keep], duration=np.maximum(d[keep], 1), pitch=p[keep], velocity=song.velocity[order][keep])
-
-def _next_onset(o, p, keep):
-    "For each note, the onset of the next kept note of its pitch, or a very late tick."
-    late = np.iinfo(np.int64).max // 2
-    nxt, after = np.full(len(o), late), late
-    i = np.where(keep, np.arange(len(o)), len(o))
-    first = np.minimum.accumulate(i[::-1])[::-1]                              # next kept index at or after each
-    j = np.append(first[1:], len(o))
-    ok = j < len(o)
-    ok[ok] &= p[j[ok]] == p[np.flatnonzero(ok)]
-    nxt[ok] = o[j[ok]]
-    return nxt
+    o, d, p, v = (a[order] for a in (song.onset, song.duration, song.pitch, song.velocity))
+    first = np.append(True, (np.diff(p) != 0) | (np.diff(o) != 0))[:len(o)]   # of equal onsets
+    o, d, p, v = o[first], d[first], p[first], v[first]
+    d[:-1] = np.where(p[1:] == p[:-1], np.minimum(d[:-1], np.diff(o)), d[:-1])
+    return song.replace(onset=o, duration=d, pitch=p, velocity=v)
 
 # %% ../nbs/00_midi.ipynb #00000029
 def write_atomic(

@@ -8,7 +8,7 @@ __all__ = ['DEGREE', 'ModelConfig', 'condition_row', 'condition_slice', 'rotatio
 
 # %% ../nbs/05_model.ipynb #00000002
 import math
-from dataclasses import dataclass, field, asdict, fields
+from dataclasses import dataclass, field, fields
 import torch, torch.nn as nn, torch.nn.functional as F
 
 # %% ../nbs/05_model.ipynb #00000005

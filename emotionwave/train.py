@@ -8,7 +8,7 @@ __all__ = ['TEMPO_BOUNDS', 'GENRES', 'STEP_T', 'STEP_N', 'TrainConfig', 'learnin
            'train_step', 'make_optimizer', 'validate', 'train']
 
 # %% ../nbs/06_train.ipynb #00000002
-import csv, json, math, os, shutil, time
+import csv, json, math, shutil, time
 from dataclasses import dataclass, asdict, fields, replace
 from pathlib import Path
 import numpy as np

@@ -1,10 +1,8 @@
 "Formatting: layouts, whole shards whatever happens, splits by song, and what is dropped."
 import json, random, shutil
-from dataclasses import replace
-from pathlib import Path
 import numpy as np
 import pytest
-from emotionwave.format import FormatConfig, File, corpus_files, format_corpora, fragments, judge, load_dataset, read_report, spans, split_of
+from emotionwave.format import FormatConfig, corpus_files, format_corpora, fragments, load_dataset, read_report, spans, split_of
 from emotionwave.midi import Song
 from emotionwave.tokens import TokenConfig, Tokenizer
 

@@ -1,6 +1,5 @@
 "Every notebook runs from top to bottom, all but its slow cells."
 import os, subprocess, sys
-from pathlib import Path
 import pytest
 from test_repository import NOTEBOOKS, ROOT
 

@@ -1,7 +1,7 @@
-import json, math, subprocess, sys
+import math, subprocess, sys
 import numpy as np, pytest
 from emotionwave.midi import Key, Song
-from emotionwave.valence import (ATTRIBUTES, Labeller, attribute_names, attributes, energy, fit_labeller, labelled_clips, load_judge,
+from emotionwave.valence import (ATTRIBUTES, attribute_names, attributes, energy, fit_labeller, labelled_clips, load_judge,
                                  load_labeller, note_events, swap_mode, vary)
 
 

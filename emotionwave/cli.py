@@ -10,9 +10,16 @@ EXAMPLES = {
   emotionwave transfer folder/ --valence both --output versions/    # NAME.mid, NAME_1.mid (negative), NAME_2.mid (positive)''',
     'listen': '''examples:
   emotionwave listen happy.mid --output happy.wav --roll happy.png''',
+    'download': '''examples:
+  emotionwave download                                              # what there is, with licences
+  emotionwave download EMOPIA POP909 --output corpora
+  emotionwave format corpora --output data''',
     'format': '''examples:
   emotionwave format EMOPIA_1.0 vgmidi POP909-Dataset Pop1K7 --output data --hop 4
-  emotionwave format my_midi_folder --output data''',
+  emotionwave format my_midi_folder --output data --labels none
+  emotionwave format corpora/ --output data --corpora EMOPIA ASAP:score --grids score estimated
+  emotionwave format lakh/ --output data --engine dask --scheduler tcp://10.0.0.1:8786    # pip install "emotionwave[dask]"
+Stopped at any moment and started again, it goes on where it was.''',
     'train': '''examples:
   emotionwave train data --output runs/first --steps 6000
   emotionwave train data --output runs/first --resume
@@ -47,11 +54,23 @@ def parser():
     l.add_argument('input', type=Path, help='a MIDI file')
     l.add_argument('--output', type=Path, help='WAV file to write')
     l.add_argument('--roll', type=Path, help='PNG file to write')
+    d = command('download', 'fetch public corpora, checked and unpacked; a stopped download goes on where it was')
+    d.add_argument('names', nargs='*', metavar='NAME', help='one or several; none lists what there is')
+    d.add_argument('--output', type=Path, default=Path('.'), help='folder in which a folder of its name is made for each (default: here)')
+    d.add_argument('--quiet', action='store_true', help='no progress bar')
     f = command('format', 'cut corpora into labelled fragments for training')
     f.add_argument('folders', nargs='+', type=Path, help='folders as their publishers lay them out, or any folder of MIDI')
     f.add_argument('--output', type=Path, required=True, help='folder for the Parquet shards')
-    f.add_argument('--hop', type=int, default=8, help='bars from one fragment to the next (default: 8, the length of a fragment)')
+    f.add_argument('--bars', type=int, default=8, help='bars of a fragment (default: 8)')
+    f.add_argument('--hop', type=int, help='bars from one fragment to the next (default: as many as a fragment has)')
+    f.add_argument('--max-tokens', type=int, default=127, help='tokens that a bar may have; a fragment with a longer one is dropped (default: 127)')
+    f.add_argument('--corpora', nargs='+', default=(), metavar='NAME', help='these only, as in EMOPIA or ASAP:score (default: all that are found)')
+    f.add_argument('--grids', nargs='+', choices=('score', 'estimated', 'performance'), default=('score', 'estimated'),
+                   help="what bars may rest on: score the file's own, estimated beats that are found in a performance, performance the placeholders of its file (default: score estimated)")
+    f.add_argument('--labels', choices=('default', 'none'), default='default', help='hear the valence of what people did not label with the classifier that ships, or leave it open (default: default)')
     f.add_argument('--workers', type=int, help='processes (default: all cores)')
+    f.add_argument('--engine', choices=('processes', 'dask'), default='processes', help='processes of this machine, or a dask cluster (default: processes)')
+    f.add_argument('--scheduler', metavar='ADDRESS', help='of a dask cluster whose machines share the folders (default: a cluster on this machine)')
     r = command('train', 'train the model on a formatted folder')
     r.add_argument('data', type=Path, help='folder that "format" wrote')
     r.add_argument('--output', type=Path, required=True, help='folder of the run')
@@ -172,12 +191,39 @@ def listen(args):
     if args.roll: write_atomic(args.roll, png(draw(song))); print(args.roll)
     return 0
 
+def download(args):
+    "Fetch public corpora, or list them; returns the exit status."
+    from emotionwave.corpora import corpus_files
+    from emotionwave.download import download, source_of, sources
+    if not args.names:
+        for s in sources.values():
+            print(f'{s.name:11} {f"{s.size_mb:.0f} MB" if s.size_mb else "":>7}  licence: {s.licence:28} check: {s.check.partition(":")[0]:7} {s.page}')
+        return 0
+    for s in [source_of(n) for n in args.names]:                              # a wrong name is told before anything is fetched
+        print(f'{s.name}: licence {s.licence}; {s.page}')
+        with _bar(args.quiet, desc=s.name, unit='B', unit_scale=True, unit_divisor=1024) as progress:
+            def callback(done, total):
+                progress.total = total
+                if done < progress.n: progress.reset(total)                   # it started anew
+                progress.update(done - progress.n)
+            try: folder = download(s, args.output, callback)
+            except KeyboardInterrupt:
+                progress.close()
+                print(f'emotionwave: stopped; {args.output / s.name}.part is kept, run it again to go on', file=sys.stderr)
+                return 130
+        print(f'{folder}: {len(corpus_files(folder))} MIDI files')
+    return 0
+
 def format(args):
     "Format corpora; returns the exit status."
     from emotionwave.format import FormatConfig, format_corpora
+    config = FormatConfig(bars=args.bars, hop=args.bars if args.hop is None else args.hop, min_bars=min(4, args.bars), max_tokens=args.max_tokens, grids=args.grids, corpora=args.corpora)
     with _bar(False, unit='file') as progress:
-        def callback(done, total): progress.total = total; progress.update(done - progress.n)
-        report = format_corpora(args.folders, args.output, FormatConfig(hop=args.hop), workers=args.workers, progress=callback)
+        def callback(done, total, stage):
+            if progress.desc != f'{stage}: ': progress.reset(total); progress.set_description(stage)
+            progress.update(done - progress.n)
+        report = format_corpora(args.folders, args.output, config, labeller=None if args.labels == 'none' else 'default', workers=args.workers,
+                                engine=args.engine, scheduler=args.scheduler, progress=callback)
     print(report)
     return 0
 

@@ -14,7 +14,8 @@ from pathlib import Path
 import numpy as np
 from .midi import Song, as_song, find_key, write_atomic
 from .valence import MODELS, load_judge, load_labeller, swap_mode
-from .format import File, corpus_files, read_file, split_of
+from .corpora import File, corpus_files, read_file
+from .format import split_of
 
 # %% ../nbs/08_evaluate.ipynb #00000005
 SUB_BEATS = 16         # of a bar, whatever its meter
@@ -187,7 +188,7 @@ def excerpt(
 # %% ../nbs/08_evaluate.ipynb #00000020
 def midi_files(
     folder,            # searched with all folders below
-)->list:               # of `format.File`, sorted; corpus is the first folder on the way to a file, or else the name of `folder`
+)->list:               # of `corpora.File`, sorted; corpus is the first folder on the way to a file, or else the name of `folder`
     "List the MIDI files of a folder, without versions (`NAME_1.mid`, `NAME_2.mid`) that lie beside their piece."
     folder = Path(folder)
     if not folder.is_dir(): raise FileNotFoundError(f'{folder}: {"not a folder" if folder.exists() else "no such folder"}; give a folder of MIDI files')
@@ -282,7 +283,7 @@ def _report(rows, skipped, facts):
                         songs=int(rows.file.nunique()), songs_by_corpus=rows.groupby('corpus', sort=False).file.nunique().to_dict(), skipped=skipped)
 
 def evaluate_folder(
-    songs,             # a folder of MIDI files, searched with all below it, or a list of `format.File`
+    songs,             # a folder of MIDI files, searched with all below it, or a list of `corpora.File`
     output,            # folder for report.csv and report.json; made if it is not there
     model=None,        # checkpoint folder; `None` for the one that ships
     most:int=100,      # songs at the most, spread evenly
@@ -320,11 +321,11 @@ def evaluate_folder(
 # %% ../nbs/08_evaluate.ipynb #00000030
 def held_out_files(
     data_dir,          # holds the corpora as their publishers lay them out
-    corpora=('EMOPIA', 'POP909', 'Pop1K7', 'VGMIDI'),   # names as in `format.File`
+    corpora=('EMOPIA', 'POP909', 'Pop1K7', 'VGMIDI'),   # names as in `corpora.File`
     most:int=None,     # songs of each corpus at the most; `None` for all
     seed:int=0,        # of the draw
     split:str='test',  # "test", or "valid" for songs to choose settings by; EMOPIA's `val.csv` counts as test
-)->list:               # of `format.File`, one file a song, sorted by corpus and name
+)->list:               # of `corpora.File`, one file a song, sorted by corpus and name
     "List songs that the default model was not trained on."
     if split not in ('test', 'valid'): raise ValueError(f'split is "test" or "valid", got {split!r}')
     files, out = [f for f in corpus_files(data_dir) if f.corpus in corpora], []

@@ -236,7 +236,9 @@ class Result:
         self.song.save(path)
 
     def __repr__(self): return f'Result({self.source.name!r} in {self.key} towards valence {self.valence:g}: {len(self.source)} notes in, {len(self.song)} out)'
-    def _repr_html_(self): return show(self.source)._repr_html_() + show(self.song)._repr_html_()
+    def _repr_html_(self):
+        if not len(self.song): return None                                    # nothing to see or hear: its text says so
+        return show(self.song, other=self.source, names=('Original', f'Valence {self.valence:g}'), about=f'{self.key}, seed {self.seed}')._repr_html_()
 
 # %% ../nbs/07_generate.ipynb #00000020
 def default_checkpoint():

@@ -85,14 +85,14 @@ class Fragments:
         self.ids, self.notes = np.concatenate(ids), np.concatenate(notes)
         self.length, self.bars = np.diff(self.id_at), np.array([len(b) - 1 for b in rows['bar_start']])
         self.minor = (rows['mode'] == 'minor').to_numpy()
-        self.people = (rows['label_source'] == 'people').to_numpy()
+        self.people = (rows['label_source'].notna() & (rows['label_source'] != 'labeller')).to_numpy()
         self.conditions = torch.stack([self._row(model, sharpen, *r) for r in
             zip(rows['valence'], rows['label_source'], rows['genre'], rows['bpm'], rows['grid'])])     # (R, W)
 
     @staticmethod
     def _row(model, sharpen, valence, source, genre, bpm, grid):
         if valence is not None and not np.isnan(valence):
-            p = float(np.clip((valence - .5) * (1 if source == 'people' else sharpen) + .5, 0, 1))
+            p = float(np.clip((valence - .5) * (sharpen if source == 'labeller' else 1) + .5, 0, 1))
             valence = [1 - p, p]
         else: valence = None
         values = dict(valence=valence, genre=GENRES.index(genre) if genre in GENRES else None, tempo=tempo_class(bpm, grid))

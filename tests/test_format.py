@@ -1,9 +1,11 @@
-"Formatting: layouts, whole shards whatever happens, splits by song, and what is dropped."
-import json, random, shutil
+"Formatting: whole shards whatever happens, splits by piece, honest bars, and what is dropped."
+import json, os, random, shutil, signal, subprocess, sys, time
+from pathlib import Path
 import numpy as np
 import pytest
-from emotionwave.format import FormatConfig, corpus_files, format_corpora, fragments, load_dataset, read_report, spans, split_of
-from emotionwave.midi import Song
+from emotionwave.corpora import File
+from emotionwave.format import FormatConfig, as_songs, format_corpora, fragments, load_dataset, pieces, read_report, spans, split_of
+from emotionwave.midi import Song, find_key, read_song
 from emotionwave.tokens import TokenConfig, Tokenizer
 
 
@@ -67,77 +69,6 @@ def corpora(tmp_path):
     return top
 
 
-def by_name(files): return {f.name: f for f in files}
-
-
-def test_each_layout_is_recognised_by_its_contents(corpora):
-    for folder, corpus, n in [("emotions", "EMOPIA", 5), ("games", "VGMIDI", 10), ("p909", "POP909", 2), ("p1k7", "Pop1K7", 2), ("classics", "ASAP", 4),
-                              ("contest", "piano-e-competition", 2), ("jazz", "PiJAMA", 2), ("uploads", "uploads", 2)]:
-        files = corpus_files(corpora / folder)
-        assert [f.corpus for f in files] == [corpus] * n
-        assert [f.name for f in files] == sorted(f.name for f in files) and all(f.path == corpora / folder / f.name or f.name in str(f.path) for f in files)
-
-
-def test_a_folder_of_corpora_holds_them_all(corpora):
-    together = corpus_files(corpora)
-    apart = [f for d in corpora.iterdir() if d.name != "uploads" for f in corpus_files(d)]
-    assert {f.path for f in apart} < {f.path for f in together}
-    assert {(f.corpus, f.name, f.song) for f in apart} < {(f.corpus, f.name, f.song) for f in together}
-    assert {f.name for f in together if f.corpus == "corpora"} == {"uploads/mine.mid", "uploads/deep/yours.midi"}
-
-
-def test_emopia_quadrants_become_valence_and_arousal(corpora):
-    files = by_name(corpus_files(corpora / "emotions"))
-    assert {n[6:8]: (f.valence, f.arousal) for n, f in files.items()} == {"Q1": (1, 1), "Q2": (0, 1), "Q3": (0, 0), "Q4": (1, 0)}
-    assert files["midis/Q2_e_f_0.mid"].song == "e_f" and files["midis/Q1_abc-d_0.mid"].song == files["midis/Q1_abc-d_1.mid"].song == "abc-d"
-    assert files["midis/Q3_ghi_4.mid"].split == "valid" and files["midis/Q2_e_f_0.mid"].split == "train" and files["midis/Q4_jkl_0.mid"].split is None
-
-
-def test_emopia_label_file_outranks_the_file_name(corpora):
-    write(corpora / "emotions" / "label.csv", "ID,4Q,annotator\nQ4_jkl_0,3,B\n")
-    assert by_name(corpus_files(corpora / "emotions"))["midis/Q4_jkl_0.mid"].valence == 0
-
-
-def test_vgmidi_versions_of_a_title_are_one_song(corpora):
-    files = by_name(corpus_files(corpora / "games"))
-    road = {f.song for n, f in files.items() if "Long" in n}
-    assert len(road) == 1 and len({f.song for f in files.values()}) == 4
-
-
-def test_vgmidi_piece_takes_the_label_on_which_its_phrases_agree(corpora):
-    files = by_name(corpus_files(corpora / "games"))
-    piece = lambda title: files[f"labelled/midi/Star_N64_Star Saga_{title}.mid"]
-    assert (piece("Long Road").valence, piece("Long Road").arousal) == (1, None)
-    assert (piece("Old Tower").valence, piece("Old Tower").arousal) == (0, 0)
-    assert (piece("Two Minds").valence, piece("Two Minds").arousal) == (None, 1)
-    assert files["labelled/phrases/Star_N64_Star Saga_Two Minds_1.mid"].valence == 0
-    assert files["unlabelled/midi/Lemmings_Level1.mid"].valence is None
-
-
-def test_asap_knows_scores_from_performances_and_joins_repeats(corpora):
-    files = by_name(corpus_files(corpora / "classics"))
-    assert files["Bach/Fugue/bwv_846/midi_score.mid"].grid == "score" and files["Bach/Fugue/bwv_846/Shi05M.mid"].grid == "performance"
-    assert files["Haydn/48-1_no_repeat/midi_score.mid"].song == files["Haydn/48-1/midi_score.mid"].song == "Haydn/48-1"
-
-
-def test_pijama_split_is_kept(corpora):
-    assert [f.split for f in corpus_files(corpora / "jazz")] == ["train", "valid"]
-
-
-def test_hidden_files_of_an_archive_are_left_out(corpora):
-    for name in ("emotions/midis/._Q1_abc-d_0.mid", "uploads/__MACOSX/x.mid"): write(corpora / name, "x")
-    assert len(corpus_files(corpora / "emotions")) == 5 and len(corpus_files(corpora / "uploads")) == 2
-
-
-@pytest.mark.parametrize("make, error, text", [
-    (lambda p: p / "none", FileNotFoundError, "no such folder"),
-    (lambda p: p / "uploads" / "mine.mid", FileNotFoundError, "not a folder"),
-    (lambda p: (p / "void").mkdir() or p / "void", ValueError, "no MIDI files"),
-], ids=["missing", "file", "empty"])
-def test_a_folder_without_music_is_an_error(corpora, make, error, text):
-    with pytest.raises(error, match=text): corpus_files(make(corpora))
-
-
 def test_two_workers_write_the_same_bytes_as_one(corpora, tmp_path):
     config = FormatConfig(hop=4, shard_files=2)
     format_half(corpora, tmp_path / "one", config)
@@ -164,16 +95,16 @@ def test_a_moved_corpus_gives_the_same_bytes(corpora, tmp_path):
 def test_interrupted_and_resumed_equals_undisturbed(corpora, tmp_path, workers):
     config = FormatConfig(shard_files=2)
     format_half(corpora, tmp_path / "whole", config)
-    def stop(done, total):
-        if done >= 6: raise KeyboardInterrupt
+    def stop(done, total, stage):
+        if stage == "formatting" and done >= 6: raise KeyboardInterrupt
     with pytest.raises(KeyboardInterrupt): format_half(corpora, tmp_path / "cut", config, workers=workers, progress=stop)
     left = content(tmp_path / "cut")
-    assert left and "dataset.json" not in left and all(content(tmp_path / "whole")[k] == v for k, v in left.items())
+    assert left and "dataset.json" not in left and "alike.json" in left and all(content(tmp_path / "whole")[k] == v for k, v in left.items())
     with pytest.raises(ValueError, match="did not finish"): load_dataset(tmp_path / "cut")
-    write(tmp_path / "cut" / ".EMOPIA-0000.parquet.x1", "left by a kill")
+    write(tmp_path / "cut" / ".0123456789abcdef.tmp", "left by a kill")
     seen = []
-    format_half(corpora, tmp_path / "cut", config, workers=workers, progress=lambda done, total: seen.append(done))
-    assert seen[0] >= 6 and content(tmp_path / "whole") == content(tmp_path / "cut")
+    format_half(corpora, tmp_path / "cut", config, workers=workers, progress=lambda done, total, stage: seen.append((stage, done)))
+    assert seen[0][0] == "formatting" and seen[0][1] >= 6 and content(tmp_path / "whole") == content(tmp_path / "cut")
 
 
 def test_a_finished_folder_is_left_alone(corpora, tmp_path):
@@ -212,8 +143,8 @@ def test_no_song_is_in_two_splits(corpora, tmp_path):
     put(corpora / "uploads", *[f"more/{i}.mid" for i in range(60)], bars=8)
     format_half(corpora, tmp_path / "out", FormatConfig(hop=4))
     frame = load_dataset(tmp_path / "out")
-    sides = frame.groupby(["corpus", "song"]).split.nunique()
-    assert sides.max() == 1 and set(frame.split) == {"train", "valid", "test"}
+    assert frame.groupby(["corpus", "song"]).split.nunique().max() == 1 and frame.groupby("piece").split.nunique().max() == 1
+    assert set(frame.split) == {"train", "valid", "test"}
 
 
 def test_official_split_is_respected(corpora, tmp_path):
@@ -242,7 +173,6 @@ def test_the_shipped_labeller_gives_probabilities(corpora, tmp_path):
 def test_ids_of_a_fragment_are_its_bars_of_the_whole_song(corpora, tmp_path):
     format_half(corpora / "p909", tmp_path / "out", FormatConfig(hop=4))
     frame, tokens = load_dataset(tmp_path / "out"), Tokenizer(TokenConfig())
-    from emotionwave.midi import find_key, read_song
     song = read_song(corpora / "p909" / "POP909" / "002" / "002.mid")
     whole = tokens.encode(song, tonic=find_key(song).tonic)
     for _, row in frame[frame.song == "002"].iterrows():
@@ -255,9 +185,10 @@ def test_grids_and_corpora_filter(corpora, tmp_path):
     report = format_half(corpora, tmp_path / "scores", FormatConfig(grids="score", corpora=("ASAP", "VGMIDI", "EMOPIA")), )
     frame = load_dataset(tmp_path / "scores")
     assert set(frame.corpus) == {"ASAP", "VGMIDI"} and set(frame.grid) == {"score"} and report.counts.loc["ASAP", "files"] == 3
-    format_half(corpora, tmp_path / "some", FormatConfig(corpora=("ASAP:score", "EMOPIA")))
-    frame = load_dataset(tmp_path / "some")
-    assert frame.groupby("corpus").grid.unique().map(list).to_dict() == {"ASAP": ["score"], "EMOPIA": ["performance"]}
+    for grid in ("estimated", "performance"):
+        format_half(corpora, tmp_path / "some", FormatConfig(corpora=("ASAP:score", "EMOPIA"), grids=("score", grid)))
+        frame = load_dataset(tmp_path / "some")
+        assert frame.groupby("corpus").grid.unique().map(list).to_dict() == {"ASAP": ["score"], "EMOPIA": [grid]}
     with pytest.raises(ValueError, match="no corpus Lakh there; found: ASAP"): format_half(corpora, tmp_path / "x", FormatConfig(corpora="Lakh"))
 
 
@@ -301,7 +232,7 @@ def test_windows_cover_the_song_once(bars, bars_each, hop, expect):
 def test_every_reason_to_drop_a_fragment():
     tokens, song = Tokenizer(TokenConfig()), tune(1, 8)
     def why(song, **settings): return dict(fragments(song, tokens, FormatConfig(**settings))[2])
-    assert why(song) == {}
+    assert why(song) == {} and why(song.replace(grid="performance")) == {"grid": 1}
     assert why(tune(1, 3)) == {"short": 1}
     keep = (song.onset < 1920 * 3) | (song.onset >= 1920 * 8 - 240)
     assert why(song.replace(**{k: getattr(song, k)[keep] for k in ("onset", "duration", "pitch", "velocity")}), max_empty=0.4) == {"empty": 1}
@@ -365,6 +296,164 @@ def test_a_folder_with_foreign_parquet_is_refused(corpora, tmp_path):
 
 
 @pytest.mark.parametrize("settings, text", [(dict(hop=0), "hop must be at least 1, got 0"), (dict(min_bars=9), "at most bars"),
-                                            (dict(grids="bars"), "grids holds"), (dict(max_empty=2), "share from 0 to 1")])
+                                            (dict(grids="bars"), "grids holds 'score', 'estimated', 'performance'"), (dict(max_empty=2), "share from 0 to 1")])
 def test_settings_are_checked(settings, text):
     with pytest.raises(ValueError, match=text): FormatConfig(**settings)
+
+
+LAW = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from emotionwave.format import FormatConfig, format_corpora
+if __name__ == "__main__": format_corpora(sys.argv[2], sys.argv[3], FormatConfig(shard_files=2), labeller=None, workers=int(sys.argv[4]))
+"""
+
+
+def run(corpora, output, workers):
+    return subprocess.Popen([sys.executable, "-c", LAW, str(Path(__file__).parent.parent), str(corpora), str(output), str(workers)], stderr=subprocess.PIPE, start_new_session=True)
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs SIGKILL")
+def test_killed_at_any_moment_it_goes_on_to_the_same_bytes(corpora, tmp_path):
+    format_corpora(corpora, tmp_path / "whole", FormatConfig(shard_files=2), labeller=None, workers=1)
+    whole, rng, killed = content(tmp_path / "whole"), random.Random(7), 0
+    for k in range(6):
+        job = run(corpora, tmp_path / "cut", 1 + k % 2)
+        wait = time.monotonic() + 20
+        seen = len(list((tmp_path / "cut").glob("*"))) if (tmp_path / "cut").is_dir() else 0
+        while job.poll() is None and time.monotonic() < wait:  # until something new is there, and then a little longer
+            if (tmp_path / "cut").is_dir() and len(list((tmp_path / "cut").glob("*"))) > seen: break
+            time.sleep(0.002)
+        time.sleep(rng.uniform(0, 0.03))
+        killed += job.poll() is None
+        job.kill() if k % 2 else os.killpg(job.pid, signal.SIGKILL)  # the parent alone, or its workers too
+        job.communicate()
+        left = {n: b for n, b in content_of_files(tmp_path / "cut").items() if not n.startswith(".")}
+        assert all(whole[n] == b for n, b in left.items())
+    assert killed >= 2
+    format_corpora(corpora, tmp_path / "cut", FormatConfig(shard_files=2), labeller=None, workers=2)
+    assert content(tmp_path / "cut") == whole
+
+
+def content_of_files(folder): return {p.name: p.read_bytes() for p in folder.iterdir() if p.is_file()} if folder.is_dir() else {}
+
+
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="looks for processes in /proc")
+def test_workers_end_when_their_parent_is_killed(corpora, tmp_path):
+    put(corpora / "uploads", *[f"more/{i}.mid" for i in range(150)], bars=60)
+    job = run(corpora, tmp_path / "out", 2)
+    children = []
+    while job.poll() is None and len(children) < 2:
+        children = Path(f"/proc/{job.pid}/task/{job.pid}/children").read_text().split()
+        time.sleep(0.01)
+    assert len(children) >= 2
+    job.kill()
+    job.communicate()
+    deadline = time.monotonic() + 20
+    alive = lambda: [c for c in children if Path(f"/proc/{c}").is_dir() and "Z" not in Path(f"/proc/{c}/stat").read_text().rsplit(")", 1)[1].split()[0]]
+    while alive() and time.monotonic() < deadline: time.sleep(0.1)
+    assert not alive()
+
+
+def test_dask_writes_the_same_bytes(corpora, tmp_path):
+    distributed = pytest.importorskip("distributed", reason="dask is not installed: pip install emotionwave[dask]")
+    config = FormatConfig(shard_files=2)
+    format_corpora(corpora, tmp_path / "pool", config, labeller=None, workers=1)
+    with distributed.LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None) as cluster:
+        steps = []
+        format_corpora(corpora, tmp_path / "dask", config, labeller=None, engine="dask", scheduler=cluster.scheduler_address, progress=lambda *a: steps.append(a))
+        assert content(tmp_path / "pool") == content(tmp_path / "dask") and steps[-1][0] == steps[-1][1]
+        (tmp_path / "dask" / "EMOPIA-0000.parquet").unlink()
+        format_corpora(corpora, tmp_path / "dask", config, labeller=None, engine="dask", scheduler=cluster.scheduler_address)
+        assert content(tmp_path / "pool") == content(tmp_path / "dask")
+
+
+@pytest.mark.parametrize("settings, error, text", [
+    (dict(engine="spark"), ValueError, "engine is 'processes' or 'dask', got 'spark'"), (dict(scheduler="tcp://x:1"), ValueError, "pass engine='dask'"),
+    (dict(workers=-1), ValueError, "workers must be at least 1"), (dict(labeller="people"), ValueError, "labeller is 'default'")])
+def test_a_wrong_way_to_run_is_one_clear_error(corpora, tmp_path, settings, error, text):
+    with pytest.raises(error, match=text): format_half(corpora, tmp_path / "out", **settings)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_scheduler_that_is_not_there_is_one_clear_error(corpora, tmp_path, monkeypatch):
+    distributed = pytest.importorskip("distributed")
+    client = distributed.Client
+    monkeypatch.setattr(distributed, "Client", lambda address, timeout: client(address, timeout=0.5))
+    with pytest.raises(ConnectionError, match="no dask scheduler answers at tcp://127.0.0.1:9"):
+        format_half(corpora, tmp_path / "out", engine="dask", scheduler="tcp://127.0.0.1:9")
+
+
+def file(name, song, corpus="a", split=None): return File(Path(name), corpus, name, song, split=split)
+
+
+def test_a_piece_is_on_one_side_whatever_its_corpora_are():
+    files = [file("1", "x"), file("2", "x"), file("3", "y", "b"), file("4", "z", "b")]
+    piece, split = pieces(files, [(1, 2, 0.7)])
+    side = max(split_of("a", "x"), split_of("b", "y"), key=("train", "valid", "test").index)
+    assert piece == ["a/x", "a/x", "a/x", "b/z"] and split == [side] * 3 + [split_of("b", "z")]
+
+
+def test_a_song_that_is_held_out_stays_so_whatever_it_resembles():
+    held = next(file(str(i), f"s{i}") for i in range(1000) if split_of("a", f"s{i}") == "test")
+    seen = next(file(str(i), f"s{i}") for i in range(1000) if split_of("a", f"s{i}") == "train")
+    assert pieces([held, seen])[1] == ["test", "train"] and pieces([held, seen], [(0, 1, 0.9)])[1] == ["test", "test"]
+
+
+def test_an_official_split_takes_the_piece_with_it():
+    files = [file("1", "x", split="train"), file("2", "y", "b"), file("3", "z", "c", "test"), file("4", "w", "d")]
+    assert pieces(files, [(0, 1, 0.9), (1, 2, 0.9), (2, 3, 0.9)])[1] == ["train", "test", "test", "test"]
+
+
+def test_versions_of_a_piece_in_two_corpora_are_on_one_side(tmp_path):
+    for corpus, up in (("one", 0), ("two", 3)):
+        for i in range(30):
+            song = tune(i, 30)
+            path = tmp_path / "in" / corpus / f"{corpus} {i}.mid"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            song.replace(pitch=song.pitch + up, tempo_bpm=[100. + 20 * up]).save(path)
+    report = format_half([tmp_path / "in" / "one", tmp_path / "in" / "two"], tmp_path / "out")
+    frame = load_dataset(tmp_path / "out")
+    same = frame.assign(number=frame.song.str.split().str[1]).groupby("number")
+    assert same.piece.nunique().max() == 1 and same.split.nunique().max() == 1 and frame.piece.nunique() == 30
+    assert report.counts.loc["all", "pieces"] == 30 and report.counts.loc["all", "songs"] == 60
+
+
+def test_a_performance_is_cut_on_its_own_beats(tmp_path):
+    rng, n = np.random.default_rng(0), 64
+    beat = 2 + np.cumsum(0.6 + 0.02 * np.sin(np.arange(n) / 7))  # s, nowhere near 120 bpm
+    start = np.sort(np.concatenate([beat, beat[::2] + 0.3])) + rng.normal(0, 0.004, n + n // 2)
+    bass = np.concatenate([start, beat[::4]])
+    pitch = np.concatenate([60 + rng.choice([0, 2, 4, 5, 7], len(start)), np.full(len(beat[::4]), 36)])
+    (tmp_path / "in").mkdir()
+    Song((bass * 960).astype(int), np.full(len(bass), 300), pitch, np.where(pitch < 40, 100, 70)).save(tmp_path / "in" / "played.mid")
+    format_half(tmp_path / "in", tmp_path / "out")
+    frame = load_dataset(tmp_path / "out")
+    assert set(frame.grid) == {"estimated"} and ((frame.bpm % 100).between(90, 110) | frame.bpm.between(45, 55) | frame.bpm.between(95, 105) | frame.bpm.between(190, 210)).all()
+
+
+def test_fragments_as_songs_hold_the_notes_that_were_counted():
+    tokens, song = Tokenizer(TokenConfig()), tune(2, 21)
+    columns, *_ = fragments(song, tokens, FormatConfig(hop=4))
+    parts = as_songs(song, columns)
+    assert [len(p) for p in parts] == columns["notes"].tolist() and all(p.onset[0] < 1920 for p in parts)
+
+
+def test_meters_are_kept_and_said(tmp_path):
+    (tmp_path / "in").mkdir()
+    for num, den in ((3, 4), (6, 8), (5, 4), (12, 8)):
+        bar = 4 * 480 * num // den
+        n = 16 * bar // 240
+        Song(240 * np.arange(n), [200] * n, 60 + np.arange(n) % 7, [70] * n, meter_num=[num], meter_den=[den]).save(tmp_path / "in" / f"{num}_{den}.mid")
+    format_half(tmp_path / "in", tmp_path / "out")
+    frame = load_dataset(tmp_path / "out")
+    assert (frame.meter == frame.song.str.replace("_", "/")).all() and frame.groupby("song").bars.sum().eq(16).all()
+
+
+def test_the_shards_open_as_they_are(corpora, tmp_path):
+    import pandas as pd
+    format_half(corpora, tmp_path / "out")
+    whole = pd.read_parquet(sorted((tmp_path / "out").glob("*.parquet")))
+    assert whole.tokens.sum() == load_dataset(tmp_path / "out").tokens.sum()
+    duckdb = pytest.importorskip("duckdb")
+    assert duckdb.sql(f"select sum(tokens), count(distinct song) from '{tmp_path}/out/*.parquet'").fetchall()[0] == (whole.tokens.sum(), whole.song.nunique())

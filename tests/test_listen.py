@@ -1,9 +1,10 @@
 """Rolls and sound: right lengths, whichever synthesiser there is, and nothing half-written."""
-import base64, io, os, re, sys, wave
+import base64, io, json, os, re, sys, time, wave
+from html import unescape
 import numpy as np
 import pytest
 from emotionwave import listen
-from emotionwave.listen import Shown, audio_html, changed, draw, png, render, save_wav, show, synth_name
+from emotionwave.listen import Shown, changed, draw, mp3_bytes, player_html, png, render, save_mp3, save_wav, show, synth_name, wav_bytes
 from emotionwave.midi import Song, read_song
 from pathlib import Path
 
@@ -21,6 +22,11 @@ def no_fluidsynth(monkeypatch):
 
 
 def power(x): return float(np.square(x).mean())
+
+def inside(page):
+    "What a player's frame holds: its HTML and its data."
+    html = unescape(re.search(r'srcdoc="([^"]*)"', page)[1])
+    return html, json.loads(re.search(r'<script type="application/json" id="data">(.*?)</script>', html, re.S)[1])
 
 
 def test_sound_lasts_as_long_as_the_song_and_its_tail():
@@ -48,7 +54,7 @@ def test_sines_stand_in_for_fluidsynth(no_fluidsynth):
     assert len(sound) == int((4 + listen.TAIL_S) * RATE) and power(sound) > 1e-5 and np.isfinite(sound).all() and np.abs(sound).max() <= 1
     assert np.argmax(np.abs(np.fft.rfft(render(Song([0], [960], [69], [90]), RATE)[:RATE]))) in range(437, 444)
     page = show(scale)._repr_html_()
-    assert 'pip install pygame-ce' in page and '<audio' in page
+    assert 'pip install pygame-ce' in inside(page)[1]['note'] and inside(page)[1]['versions'][0]['sound']
 
 
 def test_a_library_that_is_not_fluidsynth_is_passed_over(monkeypatch):
@@ -87,14 +93,14 @@ def test_every_sample_draws_and_sounds(path):
 
 
 def test_empty_song_says_there_is_nothing_to_play():
-    for call, what in ((render, 'play'), (audio_html, 'play'), (draw, 'draw'), (show, 'show')):
+    for call, what in ((render, 'play'), (wav_bytes, 'play'), (mp3_bytes, 'play'), (player_html, 'show'), (draw, 'draw'), (show, 'show')):
         with pytest.raises(ValueError, match=f'nothing to {what}: the song has no notes; give'): call(Song())
     with pytest.raises(ValueError, match='nothing to play: silence'): render(Song(name='silence'))
 
 
 def test_wrong_rate_and_endless_song_are_refused():
     with pytest.raises(ValueError, match='rate must be from 8000 to 96000.*got 100'): render(scale, 100)
-    with pytest.raises(ValueError, match='lasts 10417 minutes'): render(Song([0, 6 * 10**8], [1, 1], [60, 60], [80, 80]))
+    with pytest.raises(ValueError, match='lasts 3472 minutes'): render(Song([0, 2 * 10**8], [1, 1], [60, 60], [80, 80]))
 
 
 def test_wav_file_holds_the_sound(tmp_path):
@@ -116,56 +122,121 @@ def test_failed_wav_leaves_nothing_and_keeps_what_was_there(tmp_path, monkeypatc
     with pytest.raises(FileNotFoundError, match='no such folder'): save_wav(scale, tmp_path / 'none' / 'a.wav', 8000)
 
 
-def test_mp3_is_small_and_whole():
+def test_mp3_is_small_and_whole(tmp_path):
     soundfile = pytest.importorskip('soundfile')
     song = read_song(SAMPLES[0])
-    page = audio_html(song)
-    kind, data = re.search(r'src="data:([^;]+);base64,([^"]+)"', page).groups()
-    assert kind == 'audio/mpeg'
-    audio, rate = soundfile.read(io.BytesIO(base64.b64decode(data)))
-    minutes = (float(song.seconds(song.end_tick)) + listen.TAIL_S) / 60
-    assert rate == 44100 and abs(len(audio) / rate / 60 - minutes) < .01
-    assert len(page) < 600_000 * minutes + 10_000
+    save_mp3(song, tmp_path / 'a.mp3')
+    audio, rate = soundfile.read(tmp_path / 'a.mp3')
+    wanted_s = float(song.seconds(song.end_tick)) + listen.TAIL_S
+    assert rate == listen.RATE and abs(len(audio) / rate - wanted_s) < .15 and power(audio) > 1e-5
+    assert (tmp_path / 'a.mp3').stat().st_size * 4 / 3 < 600_000 * wanted_s / 60
+    assert len(mp3_bytes(song, 2)) < len(mp3_bytes(song, 1)) < len(mp3_bytes(song))
+    assert os.listdir(tmp_path) == ['a.mp3']
+
+
+def test_a_minute_is_rendered_in_two_seconds_and_weighs_less_than_600_kb():
+    pytest.importorskip('soundfile')
+    n = 480                                                                   # eight notes a second
+    song = Song(np.arange(n) * 120, [400] * n, 40 + (np.arange(n) * 7) % 45, [90] * n, pedal_tick=np.arange(60) * 960, pedal_value=[0, 127] * 30)
+    start = time.process_time()
+    render(song)
+    assert time.process_time() - start < (2 if synth_name() != 'sines' else 20)
+    assert len(player_html(song)) < 600_000 * 62 / 60
 
 
 def test_player_falls_back_to_wav_without_soundfile(monkeypatch):
     monkeypatch.setitem(sys.modules, 'soundfile', None)
-    page = audio_html(scale)
-    kind, data = re.search(r'src="data:([^;]+);base64,([^"]+)"', page).groups()
-    assert kind == 'audio/wav'
-    with wave.open(io.BytesIO(base64.b64decode(data))) as f: assert f.getframerate() == 22050 and abs(f.getnframes() / 22050 - 6) < .01
+    _, data = inside(player_html(scale))
+    kind, sound = re.fullmatch('data:([^;]+);base64,(.+)', data['versions'][0]['sound']).groups()
+    assert kind == 'audio/wav' and data['rate'] == listen.RATE // 2
+    with wave.open(io.BytesIO(base64.b64decode(sound))) as f: assert f.getframerate() == listen.RATE // 2 and abs(f.getnframes() / f.getframerate() - 6) < .01
+    with pytest.raises(ImportError, match='MP3 needs soundfile: pip install soundfile'): mp3_bytes(scale)
 
+
+def test_player_holds_all_it_needs_and_asks_nobody():
+    page = player_html((scale, scale.replace(pitch=scale.pitch - 1, duration=[480] * 7 + [1920])), names=('Was', 'Is'))
+    html, data = inside(page)
+    assert page.startswith('<iframe') and page.count('<iframe') == 1 and 'sandbox="allow-scripts allow-downloads"' in page
+    assert not re.findall(r'https?:|//[a-z]+\.|import\(|fetch\(|autoplay', html) and html.count('<canvas') == 2
+    assert data['total'] == 7.5 and data['bars'] == [0, 2, 4] and data['unit'] == 'bar' and len(data['beats']) == 6
+    sizes = {len(base64.b64decode(v['sound'].split(',')[1])) for v in data['versions']}
+    assert len(data['versions']) == 2 and all(v['sound'].startswith('data:audio/') for v in data['versions']) and sizes
+    notes = [np.array(v['notes'].split(), int).reshape(-1, 5) for v in data['versions']]
+    assert notes[0][:, 0].tolist() == [500 * k for k in range(8)] and notes[0][:, 2].tolist() == scale.pitch.tolist() and notes[0][0].tolist()[1:4] == [500, 60, 80]
+    assert notes[0][:, 4].sum() == notes[1][:, 4].sum() == 8
+    assert re.findall(r'class="pick"[^>]*>([^<]+)<', html) == ['Was', 'Is'] and 'Piano roll: Is, 8 notes, 8 of them not in the other version' in html
+
+
+def test_player_saves_midi_that_is_the_song(tmp_path):
+    html, _ = inside(player_html(scale, sound=False))
+    name, data = re.search(r'download="([^"]+)" href="data:audio/midi;base64,([^"]+)"', html).groups()
+    (tmp_path / name).write_bytes(base64.b64decode(data))
+    assert name == 'scale.mid' and read_song(tmp_path / name) == scale
+
+
+def test_two_versions_last_equally_long():
+    soundfile = pytest.importorskip('soundfile')
+    _, data = inside(player_html((scale, scale.bars(0, 1))))
+    frames = [soundfile.info(io.BytesIO(base64.b64decode(v['sound'].split(',')[1]))).frames for v in data['versions']]
+    assert frames[0] == frames[1] and abs(frames[0] / listen.RATE - 6) < .1
+
+
+def test_long_songs_are_compressed_harder_and_endless_ones_are_silent():
+    pytest.importorskip('soundfile')
+    page, small = player_html(scale), player_html(scale, budget=30_000)
+    assert len(inside(small)[1]['versions'][0]['sound']) < 30_000 < len(inside(page)[1]['versions'][0]['sound'])
+    _, none = inside(player_html(scale, budget=1000))
+    assert none['versions'][0]['sound'] is None and 'Too long to be heard' in none['note']
+    hours = Song([0, 480 * 7000], [480] * 2, [60, 62], [80] * 2)              # nearly an hour
+    assert inside(player_html((hours, hours)))[1]['versions'][1]['sound'] is None
+
+
+def test_player_of_a_performance_counts_seconds():
+    assert inside(player_html(scale.replace(grid='performance'), sound=False))[1] ['unit'] == 's'
+    assert inside(player_html(scale, sound=False, first_bar=5))[1]['first'] == 5
+
+
+def test_a_player_holds_one_or_two():
+    with pytest.raises(ValueError, match='a player holds one song, or an original and a new version, got 3'): player_html([scale] * 3)
+    assert inside(player_html((scale, Song())))[1]['versions'][1]['notes'] == ''   # a version may be empty
+
+
+HOSTILE = '</script><script>alert(1)</script><img src=x onerror=alert(2)>"\'&'
 
 def test_names_are_escaped():
-    song = scale.replace(name='<script>"x" & \'y\'</script>')
-    page = show(song)._repr_html_() + show(song, other=scale.replace(name='<i>'))._repr_html_()
-    assert '<script' not in page and '<i>' not in page and '&lt;script&gt;&quot;x&quot; &amp; &#x27;y' in page
+    song = scale.replace(name=HOSTILE)
+    for page in (show(song)._repr_html_(), show(song, other=song)._repr_html_(), player_html((song, song), names=(HOSTILE, HOSTILE), title=HOSTILE, about=HOSTILE, sound=False)):
+        assert '<script' not in page and '<img src=x' not in page
+        html, data = inside(page)
+        assert html.count('<script') == html.count('</script') == 2 and '<img' not in html
+        assert 'javascript:' not in html and all(re.fullmatch(r'[\w-]{1,130}', v['file']) for v in data['versions'])
 
 
 def test_shown_song_has_text_html_and_alt_text():
     shown = show(scale)
     assert isinstance(shown, Shown) and repr(shown) == repr(scale)
     page = shown._repr_html_()
-    assert 'alt="piano roll of scale, 8 notes"' in page and page.count('<audio') == 1 and page.count('<img') == 1
+    assert 'alt="piano roll of scale, 8 notes"' in page and page.count('<iframe') == 1 and page.count('<img') == 1
+    assert 'block-size:0' in page                                             # the picture is folded away where styles count
     assert shown._repr_png_() is None
     silent = show(scale, sound=False)
     assert silent._repr_html_() is None and silent._repr_png_().startswith(b'\x89PNG')
-    both = show(scale, other=scale.replace(pitch=scale.pitch - 1))
-    assert both._repr_html_().count('<audio') == 2 and 'beside' in repr(both)
+    both = show(scale, other=scale.replace(pitch=scale.pitch - 1), names=('a', 'b'))
+    assert inside(both._repr_html_())[0].count('<canvas') == 2 and 'beside' in repr(both)
 
 
-def test_missing_matplotlib_costs_the_roll_and_not_the_player(monkeypatch):
+def test_missing_matplotlib_costs_the_picture_and_not_the_player(monkeypatch):
     for name in [m for m in sys.modules if m.split('.')[0] == 'matplotlib']: monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, 'matplotlib', None)
     with pytest.raises(ImportError, match='a piano roll needs matplotlib: pip install matplotlib'): draw(scale)
     page = show(scale)._repr_html_()
-    assert 'needs matplotlib' in page and '<audio' in page and '<img' not in page
+    assert '<iframe' in page and '<img' not in page
 
 
 def test_notebook_formatter_finds_roll_and_player():
     from IPython.core.formatters import DisplayFormatter
     data, _ = DisplayFormatter().format(show(scale))
-    assert '<audio' in data['text/html'] and data['text/plain'] == repr(scale) and 'image/png' not in data
+    assert '<iframe' in data['text/html'] and data['text/plain'] == repr(scale) and 'image/png' not in data
 
 
 def test_roll_is_one_collection_with_velocity_as_colour_and_named_octaves():

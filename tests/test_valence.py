@@ -1,8 +1,7 @@
-import math, subprocess, sys
+import subprocess, sys
 import numpy as np, pytest
 from emotionwave.midi import Key, Song
-from emotionwave.valence import (ATTRIBUTES, attribute_names, attributes, energy, fit_labeller, labelled_clips, load_judge,
-                                 load_labeller, note_events, swap_mode, vary)
+from emotionwave.valence import fit_labeller, labelled_clips, load_judge, load_labeller, note_events, swap_mode, vary
 
 
 def piece(minor=False, beat=480, low=0, repeats=2):
@@ -20,37 +19,6 @@ def piece(minor=False, beat=480, low=0, repeats=2):
 
 @pytest.fixture(scope='module', params=[load_labeller, load_judge], ids=['labeller', 'judge'])
 def classifier(request): return request.param()
-
-
-def test_energy_follows_the_formula_by_hand():
-    song = Song([0, 480, 960, 1440], [480] * 4, [60, 64, 67, 72], [127] * 4)     # two seconds at 120 bpm
-    assert energy(song) == pytest.approx(.3 + .2 * 2 / 8 + .2 * (1 / 480) / 8 + .1 * 12 / 88 + .2)
-    assert energy(song.replace(tempo_bpm=[60.])) == pytest.approx(.3 + .2 * 1 / 8 + .2 * (1 / 480) / 8 + .1 * 12 / 88 + .1)
-    assert energy(Song()) == 0
-
-
-@pytest.mark.parametrize('song', [
-    Song(), Song([0], [1], [0], [1]), Song([5] * 20, [1] * 20, [60] * 20, [64] * 20), Song([0, 10**9], [10**9, 1], [0, 127], [1, 127]),
-    Song([0, 0], [1, 1], [60, 61], [64, 64], tempo_bpm=[3.6]), Song(range(40), [1] * 40, range(40), [64] * 40, tpq=1)],
-    ids=['empty', 'one note', 'one chord', 'an endless note', 'slowest tempo', 'coarsest ticks'])
-def test_attributes_are_finite_for_any_song(song):
-    a = attributes(song)
-    assert tuple(a) == attribute_names == tuple(ATTRIBUTES) and all(math.isfinite(x) for x in a.values())
-
-
-def test_attributes_do_not_change_with_the_ticks_or_the_tempo_that_write_the_same_seconds():
-    song = piece()
-    same = song.replace(onset=song.onset * 2, duration=song.duration * 2, tempo_bpm=[240.])
-    a, b = attributes(song), attributes(same)
-    for k in set(attribute_names) - {'tempo', 'notes_per_beat', 'offbeat', 'energy'}: assert a[k] == pytest.approx(b[k], abs=1e-9), k
-
-
-def test_shares_of_attributes_lie_between_0_and_1():
-    for song in (piece(), piece(True), vary(piece(), np.random.default_rng(1))):
-        a = attributes(song)
-        for k, unit in ATTRIBUTES.items():
-            if unit.startswith('0..1'): assert -1e-9 <= a[k] <= 1 + 1e-9, k
-        assert sum(a[f'degree_{i}'] for i in range(12)) == pytest.approx(1)
 
 
 def test_swapping_the_mode_twice_gives_the_song_back():

@@ -1,0 +1,245 @@
+"""The app in a real browser: JupyterLab and Voila, seen and operated as a user would; screenshots go to EMOTIONWAVE_SCREENSHOTS or tests/screenshots."""
+import os, shutil, signal, socket, subprocess, sys, time, urllib.request, wave
+from importlib.util import find_spec
+from pathlib import Path
+import pytest
+
+ROOT = Path(__file__).parent.parent
+SHOTS = Path(os.environ.get('EMOTIONWAVE_SCREENSHOTS') or ROOT / 'tests' / 'screenshots')
+FLAGS = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync', '--mute-audio']
+WAIT = 60_000                                                                 # ms; a busy machine is slow, not wrong
+
+def chromium():
+    "The path of a Chromium that runs, or `None`."
+    for name in (os.environ.get('CHROMIUM') or 'chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable'):
+        path = shutil.which(name)
+        if path and subprocess.run([path, '--version'], capture_output=True).returncode == 0: return path
+
+def missing():
+    "What is not there, in words, or `None`."
+    for module in ('playwright', 'voila', 'jupyterlab', 'nbformat'):
+        if find_spec(module) is None: return f'tests in a browser need {module}: pip install {module}'
+    if chromium() is None: return 'tests in a browser need Chromium: apt install chromium, or set CHROMIUM to the path of one'
+
+pytestmark = pytest.mark.xdist_group('browser')
+
+@pytest.fixture(scope='module')
+def browser():
+    if why := missing(): pytest.skip(why)
+    from playwright.sync_api import sync_playwright
+    with sync_playwright() as p:
+        b = p.chromium.launch(executable_path=chromium(), args=FLAGS)
+        yield b
+        b.close()
+
+
+def serve(command, folder, url):
+    "Start a server in a folder, with settings of its own, and wait until it answers; returns its process."
+    env = dict(os.environ, PYTHONPATH=str(ROOT), OMP_NUM_THREADS='1', HOME=str(folder), **{f'JUPYTER_{k}_DIR': str(folder / k.lower()) for k in ('CONFIG', 'DATA', 'RUNTIME')}, JUPYTER_PLATFORM_DIRS='1')
+    settings = folder / 'config' / 'lab' / 'user-settings' / '@jupyterlab' / 'apputils-extension'
+    settings.mkdir(parents=True, exist_ok=True)
+    (settings / 'notification.jupyterlab-settings').write_text('{"fetchNews": "false", "checkForUpdates": false}')
+    with open(folder / 'log', 'w') as log: server = subprocess.Popen(command, cwd=folder, env=env, stdout=log, stderr=subprocess.STDOUT, start_new_session=True)
+    for _ in range(600):
+        try: urllib.request.urlopen(url, timeout=5).read(); return server
+        except OSError: time.sleep(.1)
+        assert server.poll() is None, (folder / 'log').read_text()[-3000:]
+    raise AssertionError((folder / 'log').read_text()[-3000:])
+
+def end(server):
+    os.killpg(server.pid, signal.SIGTERM)
+    try: server.wait(10)
+    except subprocess.TimeoutExpired: os.killpg(server.pid, signal.SIGKILL)
+
+def free_port():
+    with socket.socket() as s: s.bind(('127.0.0.1', 0)); return s.getsockname()[1]
+
+def notebook(folder, tiny):
+    "A notebook that holds the app, with a tiny checkpoint."
+    import nbformat
+    nb = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(f'from emotionwave.widgets import app\napp(model={str(tiny)!r}, bars=4)')])
+    nb.metadata['kernelspec'] = dict(name='python3', display_name='Python 3', language='python')
+    nbformat.write(nb, folder / 'app.ipynb')
+
+def opened(page, name):
+    "Wait for the app; where it doesn't come, keep a picture of what came instead."
+    try: page.wait_for_selector('.ew-app', timeout=WAIT)
+    except Exception: shoot(page, f'{name}_without_the_app'); raise
+
+@pytest.fixture(scope='module')
+def lab(browser, tmp_path_factory, tiny):
+    "A page of JupyterLab in which the app has been started."
+    folder, port = tmp_path_factory.mktemp('lab'), free_port()
+    notebook(folder, tiny)
+    server = serve([sys.executable, '-m', 'jupyterlab', '--no-browser', '--allow-root', f'--port={port}', '--ServerApp.port_retries=0', '--IdentityProvider.token=', f'--ServerApp.root_dir={folder}'],
+                   folder, f'http://127.0.0.1:{port}/api')
+    page = browser.new_page(viewport=dict(width=1280, height=1400))
+    try:
+        page.goto(f'http://127.0.0.1:{port}/lab/tree/app.ipynb?reset', timeout=WAIT)
+        page.wait_for_selector('.jp-Notebook .jp-CodeCell', timeout=WAIT)
+        page.wait_for_selector('.jp-Notebook-ExecutionIndicator[data-status="idle"]', timeout=WAIT)   # a kernel
+        for _ in range(10):                                                   # early in the life of a page a command may be lost
+            try:
+                page.click('.lm-MenuBar-itemLabel:text-is("Run")', timeout=3000); page.click('.lm-Menu [data-command="runmenu:run-all"]', timeout=3000)
+                page.wait_for_function('() => document.querySelector(".jp-InputPrompt").textContent.match(/[*1-9]/)', timeout=3000); break
+            except Exception: page.keyboard.press('Escape')
+        page.keyboard.press('Control+b')                                      # without the list of files there is room
+        opened(page, 'lab')
+        yield page
+    finally: page.close(); end(server)
+
+@pytest.fixture(scope='module')
+def voila(browser, tmp_path_factory, tiny):
+    "The app as a page of its own."
+    folder, port = tmp_path_factory.mktemp('voila'), free_port()
+    notebook(folder, tiny)
+    server = serve([sys.executable, '-m', 'voila', 'app.ipynb', '--no-browser', f'--port={port}', '--port_retries=0'], folder, f'http://127.0.0.1:{port}/voila/static/favicon.ico')
+    page = browser.new_page(viewport=dict(width=1280, height=1000), color_scheme='dark')
+    try:
+        page.goto(f'http://127.0.0.1:{port}/', timeout=WAIT)
+        opened(page, 'voila')
+        yield page
+    finally: page.close(); end(server)
+
+
+def player(page, versions, words=''):
+    "The frame of the player, once it shows so many versions and these words; a player that is just being replaced is passed over."
+    from playwright.sync_api import Error
+    end_s = time.monotonic() + WAIT / 1000
+    while time.monotonic() < end_s:
+        found = page.query_selector('.ew-app iframe.emotionwave-player')
+        try:
+            page_of = found and found.get_attribute('srcdoc')
+            if page_of and page_of.count('<section>') == versions and words in page_of:
+                frame = found.content_frame()
+                frame.wait_for_selector('body[data-ready="1"]', timeout=5000)
+                return frame
+        except Error: pass
+        page.wait_for_timeout(50)
+    shoot(page, 'no_player')
+    raise AssertionError(f'no player of {versions} versions with {words!r}; the app says: {page.text_content(".ew-said")}')
+
+def said(page, words):
+    page.wait_for_function('words => (document.querySelector(".ew-said") || {}).textContent.includes(words)', arg=words, timeout=WAIT)
+    return page.text_content('.ew-said')
+
+def control(page, label): return page.locator('.ew-app').get_by_label(label, exact=True)
+def press(page, name): page.locator('.ew-app').get_by_role('button', name=name, exact=True).click()
+
+def upload(page, path):
+    with page.expect_file_chooser(timeout=WAIT) as chooser: page.locator('.ew-app').get_by_role('button', name='Upload a MIDI file').click()
+    chooser.value.set_files(path)
+
+def transfer(page, words=''):
+    press(page, 'Transfer')
+    frame = player(page, 2, words)
+    said(page, 'Done')
+    return frame
+
+def at(frame): return float(frame.get_attribute('body', 'data-at'))
+
+def shoot(page, name, *, width=None, scheme=None):
+    SHOTS.mkdir(parents=True, exist_ok=True)
+    if scheme: page.emulate_media(color_scheme=scheme)
+    if width: page.set_viewport_size(dict(width=width, height=1400)); page.wait_for_timeout(300)
+    page.screenshot(path=SHOTS / f'{name}.png')
+
+INK = '''i => { const c = document.querySelectorAll('canvas')[i], d = c.getContext('2d').getImageData(0, 0, c.width, c.height).data, seen = new Set();
+    for (let k = 0; k < d.length; k += 4) seen.add((d[k] << 16) + (d[k + 1] << 8) + d[k + 2]); return [c.width, c.height, seen.size]; }'''
+
+def check_player(page, frame, folder):
+    "A new version with sound of the right length, rolls with something on them, and a playhead that moves with the sound."
+    from emotionwave.midi import read_song
+    from emotionwave.listen import TAIL_S
+    frame.wait_for_function('() => A.every(a => a.readyState >= 1)', timeout=WAIT)
+    lasts_s = frame.evaluate('A.map(a => a.duration)')
+    files = [save(page, frame, 'mid', i, folder) for i in (0, 1)]
+    old, new = map(read_song, files)
+    assert files[0].read_bytes() != files[1].read_bytes() and old != new
+    piece = read_song(ROOT / 'samples' / 'minuet_in_g.mid').bars(0, 4)
+    assert [c.tolist() for c in (old.onset, old.pitch)] == [c.tolist() for c in (piece.onset, piece.pitch)]
+    wanted_s = max(float(s.seconds(s.end_tick)) for s in (old, new)) + TAIL_S
+    assert all(abs(s - wanted_s) < .1 for s in lasts_s)
+    peak = frame.evaluate('''async () => { const raw = atob(V[1].sound.split(',')[1]), b = new Uint8Array(raw.length); for (let k = 0; k < raw.length; k++) b[k] = raw.charCodeAt(k);
+        const x = (await new OfflineAudioContext(1, 1, D.rate).decodeAudioData(b.buffer)).getChannelData(0); return x.reduce((m, v) => Math.max(m, v), 0); }''')
+    assert peak > .02                                                         # it isn't silence
+    for i in (0, 1):
+        width, height, colours = frame.evaluate(INK, i)
+        assert width > 200 and height > 60 and colours > 8
+    assert at(frame) == 0 and frame.get_attribute('body', 'data-playing') == 'false'   # nothing plays by itself
+    frame.click('#play')
+    frame.wait_for_function('() => +document.body.dataset.at > .4', timeout=WAIT)
+    before = at(frame)
+    frame.click('.pick >> nth=0')                                             # the other version, at the same place
+    frame.wait_for_function('s => +document.body.dataset.at > s + .2', arg=before, timeout=WAIT)
+    state = frame.evaluate('[active, ...A.map(a => a.muted), Math.abs(A[0].currentTime - A[1].currentTime)]')
+    assert state[:3] == [0, False, True] and state[3] < .3 and abs(frame.evaluate('A[0].currentTime') - at(frame)) < .3
+    box = frame.locator('canvas').nth(1).bounding_box()
+    page.mouse.click(box['x'] + 30 + (box['width'] - 30) * .5, box['y'] + box['height'] / 2)
+    assert abs(at(frame) - frame.evaluate('view.start + view.span / 2')) < .5 and frame.get_attribute('body', 'data-active') == '1'
+    frame.click('#play')
+    assert frame.get_attribute('body', 'data-playing') == 'false'
+
+def save(page, frame, what, index, folder):
+    with page.expect_download(timeout=WAIT) as d: frame.click(f'.{what} >> nth={index}')
+    d.value.save_as(folder / d.value.suggested_filename)
+    return folder / d.value.suggested_filename
+
+
+def test_in_jupyterlab_a_song_is_chosen_transferred_heard_seen_and_saved(lab, tmp_path):
+    control(lab, 'Song').select_option(label='minuet in g')
+    player(lab, 1, 'Minuet in G<')
+    press(lab, '☺ Happier')
+    lab.wait_for_function('() => document.querySelector(".ew-happy").classList.contains("ew-on")', timeout=WAIT)
+    assert control(lab, 'Valence').input_value() == '1'
+    control(lab, 'Valence').fill('0.2'); control(lab, 'Valence').press('Enter')
+    frame = transfer(lab, 'valence 0.2')
+    assert frame.text_content('.pick >> nth=1') == 'Sadder'
+    check_player(lab, frame, tmp_path)
+    shoot(lab, 'lab_1280_light')
+    assert {p.name for p in tmp_path.glob('*.mid')} == {'Minuet_in_G_original.mid', 'Minuet_in_G_sadder.mid'}
+    with wave.open(str(save(lab, frame, 'wav', 1, tmp_path))) as f: assert abs(f.getnframes() / f.getframerate() - frame.evaluate('A[1].duration')) < .2
+    shoot(lab, 'lab_800_dark', width=800, scheme='dark'); shoot(lab, 'lab_800_light', scheme='light'); lab.set_viewport_size(dict(width=1280, height=1400))
+
+def test_in_jupyterlab_an_earlier_result_comes_back(lab):
+    control(lab, 'Seed').fill('7'); control(lab, 'Seed').press('Enter')
+    transfer(lab, 'seed 7')
+    results = control(lab, 'Results')
+    assert results.locator('option').count() == 3
+    results.select_option(index=2)
+    player(lab, 2, 'seed 0')
+
+def test_in_jupyterlab_cancel_cancels(lab):
+    press(lab, 'All')
+    player(lab, 1, 'bars 1 to 32')
+    press(lab, 'Transfer')
+    lab.wait_for_selector('.ew-progress', timeout=WAIT)
+    assert lab.locator('.ew-app').get_by_role('button', name='Transfer').is_disabled()
+    press(lab, 'Cancel')
+    said(lab, 'Cancelled')
+    lab.wait_for_function('() => !document.querySelector(".ew-go").disabled', timeout=WAIT)
+    assert lab.locator('.ew-progress').count() == 0 and control(lab, 'Results').locator('option').count() == 3
+
+def test_in_jupyterlab_a_broken_upload_says_what_is_wrong_and_a_good_one_is_taken(lab, tmp_path):
+    control(lab, 'Choose from').select_option(label='Your own file')
+    broken = tmp_path / '<img src=x onerror=document.title=1>.mid'
+    broken.write_bytes(b'words, not music')
+    upload(lab, broken)
+    words = said(lab, 'not a MIDI file')
+    assert '<img src=x onerror' in words and lab.locator('.ew-said img').count() == 0
+    assert lab.locator('.ew-said[role=alert]').count() == 1
+    shoot(lab, 'lab_broken_upload')
+    good = tmp_path / 'mine.mid'
+    good.write_bytes((ROOT / 'samples' / 'greensleeves.mid').read_bytes())
+    upload(lab, good)
+    said(lab, 'mine.mid')
+    assert control(lab, 'Song').locator('option').all_inner_texts() == ['mine.mid']
+
+def test_in_voila_the_same_app_works(voila, tmp_path):
+    assert 'A folder' not in control(voila, 'Choose from').inner_text()       # strangers don't look around here
+    control(voila, 'Song').select_option(label='minuet in g')
+    player(voila, 1, 'Minuet in G<')
+    press(voila, '☹ Sadder')
+    frame = transfer(voila)
+    check_player(voila, frame, tmp_path)
+    shoot(voila, 'voila_1280_dark'); shoot(voila, 'voila_800_light', width=800, scheme='light')

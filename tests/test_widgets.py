@@ -1,0 +1,276 @@
+"""The app without a browser: what each control does, threads, uploads of both versions of ipywidgets, hostile names, never twice at once."""
+import os, threading, time
+from html import unescape
+from pathlib import Path
+import numpy as np
+import pytest
+from emotionwave import widgets
+from emotionwave.generate import Result, versions
+from emotionwave.midi import Song, read_song
+from emotionwave.widgets import App, Cancelled, Job, app, feeling, heard_html, progress_html, read_upload, said_html, songs_in, uploads
+
+SAMPLES = Path(__file__).parent.parent / 'samples'
+MINUET = (SAMPLES / 'minuet_in_g.mid').read_bytes()
+HOSTILE = '<img src=x onerror=alert(1)>"\'&.mid'
+
+pytest.importorskip('ipywidgets')
+
+@pytest.fixture
+def mine(tiny):
+    made = App(model=str(tiny), bars=2)
+    made.wait()
+    yield made
+    made.stop(); made.wait()
+
+def put(a, name, data):
+    "Upload a file the way the installed ipywidgets does."
+    import ipywidgets
+    if ipywidgets.__version__.startswith('7'):
+        a.upload.set_trait('data', [data]); a.upload.set_trait('metadata', [dict(name=name, type='audio/midi', size=len(data), lastModified=0)])
+        a.upload.set_trait('_counter', a.upload._counter + 1)
+    else: a.upload.value = (dict(name=name, type='audio/midi', size=len(data), content=memoryview(data), last_modified=__import__('datetime').datetime(2026, 1, 1, tzinfo=__import__('datetime').timezone.utc)),)
+
+class Slow:
+    "Stands in for `versions`: waits for a word before it ends."
+    def __init__(self): self.go, self.calls, self.started = threading.Event(), [], threading.Event()
+
+    def __call__(self, song, valences, callback=None, bars=None, seed=0, **settings):
+        self.calls.append((valences, bars, seed, settings)); self.started.set()
+        part = song.bars(*bars)
+        for k in range(1, 201):
+            callback(k, 200)
+            if self.go.wait(.02): break
+        return [Result(part.replace(pitch=part.pitch - 1), part, v, widgets.find_key(part), seed) for v in valences]
+
+@pytest.fixture
+def slow(monkeypatch):
+    made = Slow()
+    monkeypatch.setattr(widgets, 'versions', made)
+    yield made
+    made.go.set()
+
+
+# ---- choosing
+
+def test_app_opens_with_the_samples_and_shows_the_first(mine):
+    assert [o for o in mine.source.options] == ['Samples', 'A folder', 'Your own file']
+    assert 'minuet in g' in dict(mine.piece.options) and not any(label.endswith((' 1', ' 2')) for label in dict(mine.piece.options))
+    assert mine.song == read_song(mine.piece.value) and (mine.first.value, mine.last.value) == (1, 2)
+    assert mine.stage.value.startswith('<iframe') and mine.stage.value.count('&lt;section&gt;') == 1 and not mine.go.disabled and mine.cancel.disabled
+
+def test_another_song_is_shown_when_it_is_chosen(mine):
+    mine.piece.value = dict(mine.piece.options)['gymnopedie']; mine.wait()
+    assert 'Gymnop' in mine.stage.value and mine.last.max == 39
+
+def test_only_the_last_of_several_wishes_is_shown(mine):
+    for name in ('gymnopedie', 'arabesque', 'ode to joy'): mine.piece.value = dict(mine.piece.options)[name]
+    mine.wait()
+    assert 'Ode to Joy' in mine.stage.value
+
+def test_bars_stay_in_order_and_within_the_piece(mine):
+    mine.last.value = 5; mine.first.value = 9
+    assert (mine.first.value, mine.last.value) == (9, 9)
+    mine.whole.click(); assert (mine.first.value, mine.last.value) == (1, mine.first.max)
+    mine.last.value = 10**6; assert mine.last.value == mine.last.max
+
+def test_a_folder_is_listed_and_a_wrong_one_is_named(mine, tmp_path):
+    (tmp_path / 'deep').mkdir(); (tmp_path / 'deep' / 'b_song.MID').write_bytes(MINUET); (tmp_path / 'a.midi').write_bytes(MINUET); (tmp_path / 'a_1.midi').write_bytes(MINUET)
+    (tmp_path / 'bad.mid').write_bytes(b'nothing'); (tmp_path / 'notes.txt').write_text('x')
+    mine.source.value = 'A folder'
+    assert mine.piece.layout.display == 'none' and mine.go.disabled and mine.folder.layout.display == ''
+    mine.folder.value = str(tmp_path)
+    assert [label for label, _ in mine.piece.options] == ['a', 'bad', 'deep/b song'] and not mine.go.disabled
+    mine.piece.value = tmp_path / 'bad.mid'
+    assert 'role="alert"' in mine.said.value and 'bad.mid: not a MIDI file' in mine.said.value and str(tmp_path) not in mine.said.value and mine.go.disabled
+    mine.piece.value = tmp_path / 'a.midi'; assert 'alert' not in mine.said.value and not mine.go.disabled
+    mine.folder.value = str(tmp_path / 'none'); assert 'no such folder' in mine.said.value
+    (tmp_path / 'empty').mkdir(); mine.folder.value = str(tmp_path / 'empty'); assert 'no MIDI files' in mine.said.value
+
+def test_a_folder_may_be_given(tiny, tmp_path):
+    (tmp_path / 'a.mid').write_bytes(MINUET)
+    a = app(tmp_path, model=str(tiny), bars=2); a.wait()
+    assert a.source.value == 'Folder' and [label for label, _ in a.piece.options] == ['a']
+
+def test_without_samples_there_are_a_folder_and_an_upload(tiny, monkeypatch):
+    monkeypatch.setattr(widgets, 'sample_folder', lambda: None)
+    a = app(model=str(tiny)); a.wait()
+    assert list(a.source.options) == ['A folder', 'Your own file'] and a.song is None and a.go.disabled and 'Write the path' in a.said.value
+    assert 'run this cell' in a._repr_mimebundle_()['text/html']
+
+def test_strangers_in_voila_cannot_look_around(tiny, monkeypatch):
+    monkeypatch.setenv('VOILA_REQUEST_URL', 'http://somewhere/')
+    a = app(model=str(tiny), bars=2); a.wait()
+    assert list(a.source.options) == ['Samples', 'Your own file'] and a.folder.layout.display == 'none'
+
+def test_long_folders_are_cut(tmp_path, monkeypatch):
+    monkeypatch.setattr(widgets, 'MAX_LISTED', 5)
+    for k in range(9): (tmp_path / f'{k}.mid').write_bytes(b'')
+    assert len(songs_in(tmp_path)) == 5
+
+
+# ---- uploads
+
+def test_uploads_of_both_versions_of_ipywidgets_are_read_alike():
+    seven = {HOSTILE: {'metadata': {'name': HOSTILE, 'size': len(MINUET)}, 'content': MINUET}}
+    eight = ({'name': HOSTILE, 'type': 'audio/midi', 'size': len(MINUET), 'content': memoryview(MINUET), 'last_modified': None},)
+    assert uploads(seven) == uploads(eight) == [(HOSTILE, MINUET)] and uploads({}) == uploads(()) == []
+
+def test_an_uploaded_file_is_taken_and_chosen(mine):
+    mine.source.value = 'Your own file'
+    assert mine.go.disabled and 'Upload' in mine.said.value
+    put(mine, 'mine.mid', MINUET); mine.wait()
+    assert list(mine.piece.options) == [('mine.mid', 'mine.mid')] and mine.song == read_song(SAMPLES / 'minuet_in_g.mid') and not mine.go.disabled
+    assert 'mine.mid' in mine.said.value and mine.stage.value.startswith('<iframe')
+    put(mine, 'other.mid', (SAMPLES / 'gymnopedie.mid').read_bytes()); mine.wait()
+    assert mine.piece.value == 'other.mid' and len(mine.piece.options) == 2
+
+@pytest.mark.parametrize('data, words', [(b'', 'empty'), (b'no music', 'not a MIDI file'), (MINUET[:60], 'truncated'), (MINUET + bytes(3_000_000), 'MB; files up to 2 MB are taken')], ids=['empty', 'text', 'half', 'large'])
+def test_a_bad_upload_is_refused_in_words_with_its_name_as_text(mine, data, words):
+    mine.source.value = 'Your own file'
+    put(mine, HOSTILE, data)
+    assert 'role="alert"' in mine.said.value and words in mine.said.value and '<img' not in mine.said.value
+    assert HOSTILE in unescape(mine.said.value) and 'upload.mid' not in mine.said.value and not mine.piece.options and mine.go.disabled
+
+def test_a_hostile_name_stays_text_everywhere(mine, slow):
+    slow.go.set()
+    song = read_song(SAMPLES / 'minuet_in_g.mid').replace(name='<script>alert(1)</script><img src=x onerror=alert(2)>')
+    mine.source.value = 'Your own file'
+    put(mine, HOSTILE, bytes(widgets_bytes(song))); mine.wait()
+    mine.go.click(); mine.wait()
+    assert 'Done' in mine.said.value
+    for html in (mine.said.value, mine.stage.value, mine.heard.value, mine.picture()):
+        assert '<script' not in html and '<img src=x' not in html
+    inner = unescape(mine.stage.value.split('srcdoc="')[1].split('" style=')[0])
+    assert inner.count('<script') == 2 and '<img' not in inner                # the two of the player's own
+
+def widgets_bytes(song):
+    from emotionwave.midi import to_symusic
+    return to_symusic(song).dumps_midi()
+
+def test_an_untitled_upload_is_named_after_its_file():
+    song = read_upload('my song.mid', bytes(widgets_bytes(read_song(SAMPLES / 'minuet_in_g.mid').replace(name=''))))
+    assert song.name == 'my song'
+
+
+# ---- valence
+
+def test_buttons_slider_and_number_agree(mine):
+    mine.happy.click(); assert (mine.valence.value, mine.valence_track.value) == (1, 1) and 'ew-on' in mine.happy._dom_classes
+    mine.valence_track.value = .3; assert mine.valence.value == .3 and not {'ew-on'} & {*mine.happy._dom_classes, *mine.sad._dom_classes}
+    mine.sad.click(); assert mine.valence.value == 0 and 'ew-on' in mine.sad._dom_classes
+
+def test_another_seed_is_drawn(mine):
+    seeds = set()
+    for _ in range(4): mine.dice.click(); seeds.add(mine.seed.value)
+    assert len(seeds) > 1
+
+
+# ---- transferring
+
+def test_a_transfer_gives_what_versions_gives_and_shows_both(mine, tiny):
+    mine.valence.value = .7; mine.strength.value = 1.5; mine.seed.value = 3
+    mine.go.click()
+    assert mine.go.disabled and not mine.cancel.disabled and mine.piece.disabled
+    mine.wait()
+    assert mine.result.song == versions(mine.song, [.7], strength=1.5, seed=3, bars=(0, 2), model=str(tiny))[0].song
+    assert mine.stage.value.count('&lt;section&gt;') == 2 and 'Happier' in mine.stage.value and 'Done' in mine.said.value and mine.progress.value == ''
+    assert not mine.go.disabled and mine.cancel.disabled and not mine.piece.disabled and mine.history.layout.display == ''
+
+def test_it_never_runs_twice_at_once(mine, slow):
+    mine.go.click(); assert slow.started.wait(5)
+    for _ in range(5): mine.go.click(); mine.transfer()
+    assert len(slow.calls) == 1 and mine.job.busy
+    slow.go.set(); mine.wait()
+    mine.go.click(); mine.wait()
+    assert len(slow.calls) == 2 and len(mine.results) == 2
+
+def test_the_click_returns_at_once_and_progress_is_shown(mine, slow):
+    start = time.monotonic(); mine.go.click(); assert time.monotonic() - start < 2 and mine.job.busy
+    assert slow.started.wait(5); time.sleep(.1)
+    assert 'role="progressbar"' in mine.progress.value and 'aria-valuemax="200"' in mine.progress.value and 'of 200 bars' in mine.said.value
+    slow.go.set(); mine.wait(); assert mine.progress.value == ''
+
+def test_cancel_cancels_and_changes_nothing(mine, slow):
+    before = mine.stage.value
+    mine.go.click(); assert slow.started.wait(5)
+    mine.cancel.click()
+    assert 'Cancelling' in mine.said.value and mine.cancel.disabled
+    mine.wait(5)
+    assert 'Cancelled' in mine.said.value and not mine.job.busy and mine.results == [] and mine.stage.value == before and not mine.go.disabled and mine.progress.value == ''
+    slow.go.set(); mine.go.click(); mine.wait(); assert len(mine.results) == 1  # and it works again
+
+def test_cancel_without_work_does_nothing(mine):
+    said = mine.said.value; mine.stop(); assert mine.said.value == said
+
+@pytest.mark.parametrize('error, words', [(ValueError('strength must be from 0.0 to 10.0, got <b>'), 'strength must be'), (KeyError('x'), 'This should not have happened (KeyError'), (FileNotFoundError('models/x: no such folder'), 'no such folder'), (MemoryError(), 'MemoryError')])
+def test_an_error_is_said_in_words_and_the_app_goes_on(mine, slow, monkeypatch, error, words, capsys):
+    def fail(*a, **k): raise error
+    monkeypatch.setattr(widgets, 'versions', fail)
+    mine.go.click(); mine.wait()
+    assert 'role="alert"' in mine.said.value and words in unescape(mine.said.value) and '<b>' not in mine.said.value and not mine.go.disabled and not mine.job.busy
+    assert capsys.readouterr() == ('', '')                                    # no traceback anywhere
+    monkeypatch.setattr(widgets, 'versions', slow); slow.go.set()
+    mine.go.click(); mine.wait(); assert 'Done' in mine.said.value
+
+def test_a_checkpoint_that_is_not_there_is_said(tmp_path):
+    a = app(model=str(tmp_path / 'none'), bars=2); a.wait()
+    a.go.click(); a.wait()
+    assert 'role="alert"' in a.said.value and not a.go.disabled
+
+def test_bars_without_notes_are_said(mine):
+    song = read_song(SAMPLES / 'minuet_in_g.mid')
+    late = song.onset >= song.bar_ticks()[2]
+    mine.source.value = 'Your own file'
+    put(mine, 'gap.mid', bytes(widgets_bytes(song.replace(**{k: getattr(song, k)[late] for k in ('onset', 'duration', 'pitch', 'velocity')})))); mine.wait()
+    assert 'no notes' in mine.stage.value
+    mine.go.click(); mine.wait()
+    assert 'These bars have no notes' in mine.said.value and 'alert' in mine.said.value
+
+def test_results_are_kept_and_come_back(mine, slow):
+    slow.go.set()
+    for seed in range(widgets.KEEP + 2): mine.seed.value = seed; mine.go.click(); mine.wait()
+    assert len(mine.results) == widgets.KEEP and len(mine.history.options) == widgets.KEEP + 1 and mine.history.value == 0 and mine.result.seed == widgets.KEEP + 1
+    mine.history.value = 3
+    assert mine.result.seed == widgets.KEEP - 2 and f'seed {widgets.KEEP - 2}' in mine.stage.value
+    mine.history.value = None; mine.wait()
+    assert mine.result is None and mine.stage.value.count('&lt;section&gt;') == 1
+
+def test_a_preview_never_covers_a_result(mine, slow):
+    slow.go.set()
+    mine.first.value = 2; mine.go.click(); mine.wait()
+    assert mine.stage.value.count('&lt;section&gt;') == 2
+
+
+# ---- what it is made of
+
+def test_a_job_frees_its_lock_whatever_happens():
+    job, seen = Job(), []
+    for work in (lambda check: 1, lambda check: 1 / 0, lambda check: (_ for _ in ()).throw(Cancelled())):
+        assert job.start(work, seen.append); job.wait(); assert not job.busy
+    assert seen[0] == 1 and isinstance(seen[1], ZeroDivisionError) and isinstance(seen[2], Cancelled)
+
+def test_words_are_escaped_and_roles_are_there():
+    assert said_html(HOSTILE, 'alert') == f'<div class="ew-said ew-alert" role="alert">{said_html(HOSTILE, "alert").split(">", 1)[1]}' and '<img' not in said_html(HOSTILE)
+    assert 'role="status"' in said_html('') and 'aria-valuenow="3"' in progress_html(3, 4) and 'width:75%' in progress_html(3, 4)
+    assert '<b>x' not in heard_html([read_song(SAMPLES / 'minuet_in_g.mid')], ['<b>x']) and heard_html([Song([0], [9], [60], [60])], ['x']) == ''
+    assert [feeling(v) for v in (0, .5, 1)] == ['Sadder', 'In between', 'Happier']
+
+def test_every_control_has_a_label(mine):
+    import ipywidgets as w
+    def walk(x):
+        yield x
+        for c in getattr(x, 'children', ()): yield from walk(c)
+    for x in walk(mine.box):
+        if isinstance(x, (w.Dropdown, w.Text, w.BoundedIntText, w.BoundedFloatText, w.Button, w.FileUpload)): assert x.description, x
+        assert type(x).__module__.startswith('ipywidgets'), x                 # core widgets alone
+
+def test_what_a_notebook_gets_holds_the_widget_a_picture_and_text(mine, monkeypatch):
+    data = mine._repr_mimebundle_()
+    assert data['application/vnd.jupyter.widget-view+json']['model_id'] == mine.box.model_id and 'EmotionWave' in data['text/plain']
+    assert '<img src="data:image/png' in data['text/html'] and 'block-size' not in data['text/html'] and 'iframe' not in data['text/html']
+    monkeypatch.setitem(__import__('sys').modules, 'google.colab', object())
+    assert 'text/html' not in mine._repr_mimebundle_()
+
+def test_without_ipywidgets_it_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(__import__('sys').modules, 'ipywidgets', None)
+    with pytest.raises(ImportError, match='the app needs ipywidgets: pip install ipywidgets'): app()

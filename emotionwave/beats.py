@@ -52,9 +52,9 @@ def _snap(beat_s, onset_s, within=.04):
     near = np.where(beat_s - onset_s[i - 1] < onset_s[i] - beat_s, onset_s[i - 1], onset_s[i])
     return np.where(np.abs(near - beat_s) <= within, near, beat_s)
 
-def _nearby(logit):
-    "Log-odds (T,) that a beat lies within 40 ms of each frame; the network spreads a beat that it is sure of over three frames, of weight two."
-    p = np.clip(np.convolve(1 / (1 + np.exp(-logit)), np.full(5, .5, np.float32), 'same'), 1e-6, .98)
+def _nearby(logit, least=.02):
+    "Log-odds (T,) that a beat lies within 40 ms of each frame; a sure beat is spread over three frames of weight two. Silence is no proof that there's none, hence `least`."
+    p = np.clip(np.convolve(1 / (1 + np.exp(-logit)), np.full(5, .5, np.float32), 'same'), least, .98)
     return np.log(p / (1 - p))
 
 def _down_odds(act, frames):

@@ -20,6 +20,11 @@ EXAMPLES = {
   emotionwave format corpora/ --output data --corpora EMOPIA ASAP:score --grids score estimated
   emotionwave format lakh/ --output data --engine dask --scheduler tcp://10.0.0.1:8786    # pip install "emotionwave[dask]"
 Stopped at any moment and started again, it goes on where it was.''',
+    'label': '''examples:
+  emotionwave label song.mid other.mid
+  emotionwave label my_midi_folder --json > labels.jsonl
+  emotionwave label data                    # a folder that "emotionwave format" wrote: what people did not label is labelled anew
+Stopped while it labels such a folder and started again, it goes on where it was.''',
     'train': '''examples:
   emotionwave train data --output runs/first --steps 6000
   emotionwave train data --output runs/first --resume
@@ -71,6 +76,11 @@ def parser():
     f.add_argument('--workers', type=int, help='processes (default: all cores)')
     f.add_argument('--engine', choices=('processes', 'dask'), default='processes', help='processes of this machine, or a dask cluster (default: processes)')
     f.add_argument('--scheduler', metavar='ADDRESS', help='of a dask cluster whose machines share the folders (default: a cluster on this machine)')
+    v = command('label', 'hear the valence, arousal, quadrant and key of songs, or label a formatted folder anew')
+    v.add_argument('inputs', nargs='+', type=Path, metavar='FILE_OR_DIR', help='MIDI files, folders of them, or one folder that "format" wrote')
+    v.add_argument('--json', action='store_true', help='print one JSON object a song')
+    v.add_argument('--by', choices=('listener', 'labeller', 'judge'), help='who hears: the listener is the most accurate, the labeller labels training data, the judge only judges (default: listener for songs, labeller for a formatted folder)')
+    v.add_argument('--quiet', action='store_true', help='no progress bar')
     r = command('train', 'train the model on a formatted folder')
     r.add_argument('data', type=Path, help='folder that "format" wrote')
     r.add_argument('--output', type=Path, required=True, help='folder of the run')
@@ -219,13 +229,36 @@ def format(args):
     from emotionwave.format import FormatConfig, format_corpora
     config = FormatConfig(bars=args.bars, hop=args.bars if args.hop is None else args.hop, min_bars=min(4, args.bars), max_tokens=args.max_tokens, grids=args.grids, corpora=args.corpora)
     with _bar(False, unit='file') as progress:
+        stages = []
         def callback(done, total, stage):
-            if progress.desc != f'{stage}: ': progress.reset(total); progress.set_description(stage)
+            if stage not in stages: stages.append(stage); progress.reset(total); progress.set_description(stage)
             progress.update(done - progress.n)
         report = format_corpora(args.folders, args.output, config, labeller=None if args.labels == 'none' else 'default', workers=args.workers,
                                 engine=args.engine, scheduler=args.scheduler, progress=callback)
     print(report)
     return 0
+
+def label(args):
+    "Label songs, or a formatted corpus; returns the exit status, 1 if a song has no label."
+    import json
+    from emotionwave.valence import QUADRANTS, label_dataset, label_files, load_judge, load_labeller, load_listener
+    data = [p for p in args.inputs if (p / 'dataset.json').is_file()]
+    if data and len(args.inputs) > 1: raise ValueError(f'{data[0]}: a formatted folder; label it by itself')
+    if data and args.by == 'judge': raise ValueError('the judge labels no training data, or what learns from it could not be judged; use --by labeller')
+    classifier = dict(listener=load_listener, labeller=load_labeller, judge=load_judge)[args.by or ('labeller' if data else 'listener')]()
+    with _bar(args.quiet or not data and len(args.inputs) == 1 and args.inputs[0].is_file(), unit='shard' if data else 'song') as progress:
+        def callback(done, total): progress.total = total; progress.update(done - progress.n)
+        if data: done = label_dataset(data[0], classifier, lambda name, i, n: callback(i, n))
+        else: rows = label_files(args.inputs, classifier, callback)
+    if data:
+        print(_one_line(f"{data[0]}: {done['labelled']} fragments labelled in {done['shards'] - done['skipped']} shards, {done['kept']} labels by people kept, {done['skipped']} shards were done before"))
+        return 0
+    if not args.json: print(f"{'valence':>7} {'arousal':>7}  {'quadrant':9} {'key':9} file")
+    for r in rows:
+        if args.json: print(json.dumps(r))
+        elif r['problem']: print(f"{'-':>7} {'-':>7}  {'-':9} {'-':9} {_one_line(r['file'])}: {_one_line(r['problem'])}")
+        else: print(f"{r['valence']:7.2f} {r['arousal']:7.2f}  {QUADRANTS[r['quadrant'] - 1]:9} {r['key']:9} {_one_line(r['file'])}")
+    return int(any(r['problem'] for r in rows))
 
 def train(args):
     "Train; returns the exit status."

@@ -124,9 +124,8 @@ def pieces(
 ) -> tuple[list, list]:  # piece of each file, named "CORPUS/SONG" after its first song; its split
     "Join songs to pieces, and give each piece one side of the split."
     names = [f"{f.corpus}/{f.song}" for f in files]
-    first = {}
-    same = [(first.setdefault(n, i), i, 1.) for i, n in enumerate(names)]
-    group = groups(len(files), same + list(pairs))
+    first, like = {}, groups(len(files), pairs)  # by content alone: names would make chains of what is only a little alike
+    group = groups(len(files), [(first.setdefault(n, i), i, 1.) for i, n in enumerate(names)] + [(g, i, 1.) for i, g in enumerate(like)])
     name, side = {}, {}
     for g, n, f in zip(group, names, files):
         name[g] = min(name.get(g, n), n)
@@ -148,11 +147,13 @@ def _schema(info):
     kind = lambda t: pa.list_(kind(t[5:-1])) if t.startswith("list<") else getattr(pa, {"float": "float32"}.get(t, t))()
     return pa.schema([(name, kind(t)) for name, t in _types.items()], metadata={"emotionwave": json.dumps(info, sort_keys=True)})
 
-def _table(rows, info):
-    "Make the Arrow table of a shard of `rows`, a list of column dictionaries."
+def _table(rows, measured, info):
+    "Make the Arrow table of a shard of `rows`, a list of column dictionaries, and the attributes (F, A) of all their fragments."
     import pyarrow as pa
     schema = _schema(info)
+    attribute = dict(zip(attribute_names, np.ascontiguousarray(measured.T, np.float32)))
     def column(k, kind):
+        if k in attribute_columns: return pa.array(attribute[k])
         parts = [r[k] for r in rows]
         if not pa.types.is_list(kind): return pa.array(np.concatenate(parts) if parts and isinstance(parts[0], np.ndarray) else [x for p in parts for x in p], kind, from_pandas=True)
         lists = [x for p in parts for x in p]
@@ -200,12 +201,15 @@ def _split(x, parts):
     return np.split(x, np.cumsum([len(p) for p in parts])[:-1]) if len(parts) else []
 
 def _label(rows, songs, labeller):
-    "Fill in the valence of the rows that people did not label."
+    "Fill in the valence and arousal of the rows whose valence people did not label."
     unlabelled = [(r, as_songs(s, r)) for r, s in zip(rows, songs) if r["valence"][0] is None]
     if not unlabelled: return
     rows, parts = zip(*unlabelled)
-    for row, p in zip(rows, _split(np.asarray(labeller.predict([x for part in parts for x in part])), parts)):
-        row["valence"], row["label_source"] = p, ["labeller" if x == x else None for x in p.tolist()]
+    every = [x for part in parts for x in part]
+    heard = labeller.hear(every)._asdict() if hasattr(labeller, "hear") else dict(valence=labeller.predict(every))
+    for k, source in (("valence", "label_source"), ("arousal", "arousal_source")):
+        for row, p in zip(rows, _split(np.asarray(heard[k]), parts)) if k in heard else ():
+            if row[k][0] is None: row[k], row[source] = p, ["labeller" if x == x else None for x in p.tolist()]
 
 def _same(f, piece, split, n):
     "Columns that are the same in all `n` fragments of a file."
@@ -219,6 +223,29 @@ def _counts(rows):
     return dict(fragments=sum(len(r["notes"]) for r in rows), tokens=int(sum(r["tokens"].sum() for r in rows)),
                 splits=count("split"), grids=count("grid"), labels=count("label_source"))
 
+def _rows(files, sides, tokens, config, labeller):
+    "Columns of each file's fragments, and the attributes (F, A) of all; how many were dropped, by reason; [name, why] of files that could not be read."
+    read = list(zip(files, sides, read_songs(files, config)))
+    unreadable = [[f.name, _why(f, e)] for f, _, e in read if not isinstance(e, Song)]
+    read = [r for r in read if isinstance(r[2], Song)]
+    keys = keys_of([song for *_, song in read])  # many songs at once take half the time
+    coded = tokens.encode_all([song for *_, song in read], [k.tonic if config.key_relative else None for k in keys])
+    rows, songs, ticks, dropped = [], [], [], Counter()
+    for (f, side, song), key, bars in zip(read, keys, coded):
+        columns, tick, lost = fragments(song, tokens, config, key, bars)
+        dropped += lost
+        if len(tick): rows.append(columns | _same(f, *side, len(tick))); songs.append(song); ticks.append(tick)
+    if labeller is not None: _label(rows, songs, labeller)
+    return rows, attributes_of(songs, ticks), dropped, unreadable
+
+def _safely(files, sides, *settings):
+    "`_rows`, but a file that makes trouble, of whatever kind, is listed and keeps no other from being formatted."
+    try: return _rows(files, sides, *settings)
+    except Exception as e:
+        if len(files) == 1: return [], np.zeros((0, len(attribute_names))), Counter(), [[files[0].name, _why(files[0], e)]]
+    rows, measured, dropped, unreadable = zip(*[_safely([f], [s], *settings) for f, s in zip(files, sides)])
+    return sum(rows, []), np.concatenate(measured), sum(dropped, Counter()), sum(unreadable, [])
+
 def write_shard(
     name: str,  # file name of the shard
     files: list[File],
@@ -227,30 +254,14 @@ def write_shard(
     output: Path,
     tokens: TokenConfig,
     config: FormatConfig,
-    labeller=None,  # has `.predict(songs) -> (N,) P(positive)`; None leaves fragments that people did not label without a label
+    labeller=None,  # has `.hear(songs)`, or only `.predict(songs) -> (N,) P(positive)`; None leaves fragments that people did not label without a label
 ) -> dict:  # what the shard says about itself: fingerprint, counts, fragments dropped by reason, unreadable files with their reasons
     "Format some files into one Parquet shard."
     import pyarrow as pa, pyarrow.parquet as pq
-    tokens, kept, dropped, unreadable = Tokenizer(tokens), [], Counter(), []
-    read = read_songs(files, config)
-    good = [s for s in read if isinstance(s, Song)]
-    keys = keys_of(good)  # many songs at once take half the time
-    known = iter(zip(keys, tokens.encode_all(good, [k.tonic if config.key_relative else None for k in keys])))
-    for f, side, song in zip(files, sides, read):
-        try:
-            if not isinstance(song, Song): raise song
-            columns, tick, lost = fragments(song, tokens, config, *next(known))
-        except Exception as e:
-            unreadable.append([f.name, _why(f, e)])
-            continue
-        dropped += lost
-        if len(tick): kept.append((columns | _same(f, *side, len(tick)), song, tick))
-    rows, songs, ticks = zip(*kept) if kept else ((), (), ())
-    for row, measured in zip(rows, _split(attributes_of(songs, ticks), ticks)): row |= {k: v for k, v in zip(attribute_names, measured.T) if k in attribute_columns}
-    if labeller is not None: _label(rows, songs, labeller)
+    rows, measured, dropped, unreadable = _safely(files, sides, Tokenizer(tokens), config, labeller)
     info = dict(fingerprint=fingerprint, files=len(files), pieces=sorted({p for p, _ in sides}), **_counts(rows), dropped=dict(sorted(dropped.items())), unreadable=unreadable)
     sink = pa.BufferOutputStream()
-    pq.write_table(_table(rows, info), sink, compression="zstd", use_dictionary=_words)
+    pq.write_table(_table(rows, measured, info), sink, compression="zstd", use_dictionary=_words)
     write_atomic(Path(output) / name, sink.getvalue().to_pybytes())
     return info
 
@@ -385,7 +396,7 @@ def format_corpora(
     output: str | Path,  # folder for the shards and dataset.json; made if missing, resumed if it holds some
     config: FormatConfig = FormatConfig(),
     tokens: TokenConfig = TokenConfig(),
-    labeller="default",  # hears valence where people did not say: "default" loads the shipped one, None leaves it open, or an object with `.predict(songs)`
+    labeller="default",  # hears valence and arousal where people did not say: "default" loads the shipped one, None leaves it open, or an object with `.hear(songs)` or `.predict(songs)`
     workers: int | None = None,  # processes; None takes every core
     engine: str = "processes",  # "processes" of this machine, or "dask"
     scheduler: str | None = None,  # address of a dask scheduler, as in "tcp://10.0.0.1:8786"; None starts a cluster on this machine

@@ -31,11 +31,12 @@ def songs_in(
     "List the MIDI files of a folder."
     folder = Path(folder).expanduser()
     if not folder.is_dir(): raise FileNotFoundError(f'{folder}: no such folder')
-    paths = []
+    paths, seen = [], 0
     for where, folders, files in os.walk(folder):
         folders[:] = sorted(f for f in folders if not f.startswith('.'))
         paths += [Path(where) / f for f in sorted(files) if Path(f).suffix.lower() in ('.mid', '.midi') and not f.startswith('.')]
-        if len(paths) > 2 * MAX_LISTED: break
+        seen += len(folders) + len(files)
+        if len(paths) > 2 * MAX_LISTED or seen > 50_000: break               # a whole disk: what was found until here is enough
     there = set(paths)
     own = [p for p in paths if not (p.stem[-2:] in ('_1', '_2') and p.with_name(p.stem[:-2] + p.suffix) in there)]
     if not own: raise FileNotFoundError(f'{folder}: no MIDI files (.mid or .midi) in it')
@@ -108,7 +109,7 @@ _STYLE = '''<style>
 .ew-groups{gap:10px;align-items:stretch}.ew-group{border:1px solid rgba(128,134,150,.38);border-radius:12px;padding:8px 12px 10px;background:rgba(128,134,150,.06);flex:1 1 290px;min-width:min(290px,100%)}
 .ew-group .widget-html h3{margin:0 0 2px;font-size:12px;letter-spacing:.06em;text-transform:uppercase;opacity:.75;font-weight:650}
 .ew-group .widget-inline-hbox,.ew-group .widget-dropdown,.ew-group .widget-text{width:auto}
-.ew-app .jupyter-button,.ew-app button.widget-button{border-radius:8px;height:34px;line-height:32px;font-size:13.5px}
+.ew-app .jupyter-button,.ew-app button.widget-button{border-radius:8px;height:30px;line-height:28px;font-size:13.5px}.ew-app .jupyter-button.ew-sad,.ew-app .jupyter-button.ew-happy{height:36px;line-height:34px;font-size:14.5px}
 .ew-app .jupyter-button:focus-visible,.ew-app select:focus-visible,.ew-app input:focus-visible{outline:2px solid #3b82f6!important;outline-offset:2px}
 .ew-app .jupyter-button.ew-sad.ew-on{background:#1d5fbf;color:#fff}.ew-app .jupyter-button.ew-happy.ew-on{background:#c2410c;color:#fff}
 .ew-app .jupyter-button.ew-go{background:#c2410c;color:#fff;font-weight:650;border-radius:999px;font-size:14.5px;height:38px;line-height:36px}.ew-app .jupyter-button.ew-go:hover:enabled{background:#9a3412;color:#fff}
@@ -116,7 +117,7 @@ _STYLE = '''<style>
 .ew-app .ew-valence .noUi-connects,.ew-app .ew-valence .ui-slider{background:linear-gradient(90deg,#1d6fd1,#a3aec2 50%,#e8590c)!important}.ew-app .ew-valence .noUi-connect{background:transparent!important}
 .ew-app .noUi-target,.ew-app .ui-slider{border-radius:3px}.ew-app .noUi-handle:focus-visible{outline:2px solid #3b82f6;outline-offset:2px}.ew-results{margin:8px 0 0;max-width:820px}
 body[data-jp-theme-light=true] .ew-app iframe{color-scheme:light}body[data-jp-theme-light=false] .ew-app iframe{color-scheme:dark}
-.ew-scale{display:flex;justify-content:space-between;font-size:12px;opacity:.8;padding-left:158px}.ew-hint{font-size:12.5px;opacity:.8}
+.ew-scale{display:flex;justify-content:space-between;font-size:12px;opacity:.8;padding-left:160px;margin-top:-4px}.ew-hint{font-size:12.5px;opacity:.8}
 .ew-said{font-size:13.5px;min-height:20px;padding:2px 0;overflow-wrap:anywhere}.ew-alert:not(:empty){border-left:4px solid #dc2626;background:rgba(220,38,38,.13);border-radius:6px;padding:7px 10px}
 .ew-progress{height:8px;border-radius:4px;background:rgba(128,134,150,.28);overflow:hidden}.ew-progress i{display:block;height:100%;border-radius:4px;background:#d9480f;transition:width .3s}
 .ew-waiting i{animation:ew-go 1.2s ease-in-out infinite alternate}@keyframes ew-go{from{margin-left:0}to{margin-left:70%}}@media(prefers-reduced-motion:reduce){.ew-waiting i{animation:none}}
@@ -182,6 +183,7 @@ class App:
         self.song, self.path, self.results, self.uploaded, self.job, self._shown, self._turn = None, None, [], {}, Job(), 0, threading.Lock()
         self._threads, self._setting = [], False
         browse = 'VOILA_REQUEST_URL' not in os.environ if browse is None else browse
+        self.browse = browse
         self.places = {'Samples': sample_folder()} if folder is None and sample_folder() else {} if folder is None else {'Folder': Path(folder)}
         self._build(w, browse, folder)
         self._wire()
@@ -204,7 +206,7 @@ class App:
         short = dict(width='144px')
         self.first = w.BoundedIntText(value=1, min=1, max=1, description='From bar', style=label, layout=short)
         self.last = w.BoundedIntText(value=1, min=1, max=1, description='to bar', style=dict(description_width='44px'), layout=dict(width='102px'))
-        self.whole = w.Button(description='All', tooltip='Take all bars', layout=dict(width='48px'))
+        self.whole = w.Button(description='All', tooltip='Take all bars', layout=dict(width='46px'))
         self.sad = w.Button(description='☹  Sadder', tooltip='Set valence to 0', layout=dict(flex='1 1 100px', width='auto'))
         self.happy = w.Button(description='☺  Happier', tooltip='Set valence to 1', layout=dict(flex='1 1 100px', width='auto'))
         self.valence, self.valence_track, valence = number(w.BoundedFloatText, w.FloatSlider, 'Valence', 0., 0., 1., .05)
@@ -215,10 +217,10 @@ class App:
         self.cancel = w.Button(description='Cancel', tooltip='Stop writing', disabled=True, layout=dict(width='92px'))
         self.progress, self.said = w.HTML(), w.HTML(said_html(''))
         self.heard, self.stage = w.HTML(), w.HTML()
-        self.history = w.Dropdown(options=[('—', None)], description='Results', style=label, layout=dict(width='auto', display='none'))
+        self.history = w.Dropdown(options=[('the piece as it is', -1)], description='Results', style=label, layout=dict(width='auto', display='none'))
         row = lambda *items: w.HBox(items, layout=dict(flex_flow='row wrap'))
         groups = [w.VBox([title('Piece'), self.source, self.folder, self.upload, self.upload_hint, self.piece, row(self.first, self.last, self.whole)]),
-                  w.VBox([title('Feeling'), row(self.sad, self.happy), valence, w.HTML('<div class="ew-scale"><span>0 saddest</span><span>1 happiest</span></div>'), strength]),
+                  w.VBox([title('Feeling'), row(self.sad, self.happy), valence, w.HTML('<div class="ew-scale"><span>sad</span><span>happy</span></div>'), strength]),
                   w.VBox([title('Version'), row(self.seed, self.dice), row(self.go, self.cancel), self.progress, self.said])]
         for g in groups: g.add_class('ew-group')
         controls = w.HBox(groups, layout=dict(flex_flow='row wrap'))
@@ -254,11 +256,11 @@ class App:
     def _place(self):
         "Show what belongs to where songs come from, and list them."
         where = self.source.value
-        self.folder.layout.display = '' if where in ('A folder', 'Folder') and 'A folder' in self.source.options else 'none'
+        self.folder.layout.display = '' if where in ('A folder', 'Folder') and self.browse else 'none'
         for x in (self.upload, self.upload_hint): x.layout.display = '' if where == 'Your own file' else 'none'
         try:
             if where == 'Your own file': options = [(name, name) for name in self.uploaded]
-            elif where == 'A folder': options = songs_in(self.folder.value) if self.folder.value.strip() else []
+            elif where in ('A folder', 'Folder') and self.browse: options = songs_in(self.folder.value) if self.folder.value.strip() else []
             else: options = songs_in(self.places[where])
         except OSError as e: options = []; self._fail(e)
         else: self.say('' if options else 'Upload a MIDI file.' if where == 'Your own file' else 'Write the path of a folder that holds MIDI files.')
@@ -284,7 +286,7 @@ class App:
             else: self.say('')
         self.song, self.go.disabled = song, song is None or self.job.busy
         if song is None:
-            if self.history.value is None: self._show('')
+            if self.history.value < 0: self._show('')
             return
         count = len(song.bar_ticks()) - 1
         self.first.max = self.last.max = count
@@ -316,7 +318,7 @@ class App:
     def _preview(self):
         "Show the piece as it is; drawn aside, and only the last of several wishes."
         song, span = self.song, (self.first.value - 1, self.last.value)
-        self.history.value = None
+        self._turn_to(-1)
         with self._turn: self._shown += 1; mine = self._shown
         def work():
             with self._turn:
@@ -327,6 +329,12 @@ class App:
                 except Exception as e: self._fail(e); return
                 if mine == self._shown: self.stage.value, self.heard.value = html, heard
         self._thread(work)
+
+    def _turn_to(self, k):
+        "Let the list of results stand at one of them, or -1 for none, without its showing it."
+        before, self._setting = self._setting, True
+        try: self.history.value = k
+        finally: self._setting = before
 
     def _thread(self, work):
         self._threads = [t for t in self._threads if t.is_alive()] + [threading.Thread(target=work, daemon=True)]
@@ -382,7 +390,7 @@ class App:
             self.results = [result, *self.results][:KEEP]
             self._setting = True
             try:
-                self.history.options = [('the piece as it is', None)] + [(r['label'], k) for k, r in enumerate(self.results)]
+                self.history.options = [('the piece as it is', -1)] + [(r['label'], k) for k, r in enumerate(self.results)]
                 self.history.value, self.history.layout.display = 0, ''
             finally: self._setting = False
             self._show(result['html'], result['heard'])
@@ -394,7 +402,7 @@ class App:
         "Show an earlier result again."
         if self._setting: return
         k = self.history.value
-        if k is not None: self._show(self.results[k]['html'], self.results[k]['heard'])
+        if k >= 0: self._show(self.results[k]['html'], self.results[k]['heard'])
         elif self.song is not None: self._preview()
 
     def stop(self):
@@ -414,7 +422,7 @@ class App:
     @property
     def result(self):
         "The `Result` that is shown, or `None`."
-        return None if self.history.value is None else self.results[self.history.value]['result']
+        return None if self.history.value < 0 else self.results[self.history.value]['result']
 
     # ---- in a notebook
 

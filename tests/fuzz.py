@@ -126,7 +126,8 @@ def examine(path, whole_way):
         assert text != said, f'the error does not name the file: {text}'
         assert said.strip() and said.isprintable() and len(said) < 300, f'not one clear line: {said!r}'
         assert 'MemoryError' not in said and 'bad_alloc' not in said, f'memory ran out: {said}'
-        return re.sub(r'0x\w+', '0xN', re.sub(r'-?\d+([,.]\d+)*', 'N', said))
+        kind = re.sub(r'0x\w+|-?\d+([,.]\d+)*', 'N', said)
+        return re.sub(r'^.*: (?=N bars)', '', kind)                             # without the song's title
     assert isinstance(song, Song) and len(song)
     whole_way(song, path)
     return 'Song'

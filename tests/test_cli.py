@@ -135,7 +135,7 @@ BAD = {                                                                         
     'only drums': (lambda p: p.write_bytes(midi(events((0, on(36, channel=9)), (480, off(36, channel=9)), END))), ['bad'], 'bad: only drums'),
     'empty directory': (lambda p: p.mkdir(), ['bad'], 'bad: no .mid files'),
     'missing': (None, ['bad'], 'bad: no such file'),
-    'over 50 MB': (sparse, ['bad'], 'bad: 51 MB; files up to 50 MB'),
+    'over 20 MB': (sparse, ['bad'], 'bad: 51.0 MB; files up to 20 MB'),
     'a million bars': (lambda p: p.write_bytes(midi(events((0, meter(1, 2)), (0, on(60)), (1, off(60)), (120_000_000, on(60)), (1, off(60)), END), tpq=120)), ['bad'], 'the limit is 20,000'),
     'valence 3': (None, [SONG, '--valence', '3'], "valence is 1 or \"negative\", 2 or \"positive\", or a number from 0.0 to 1.0, got 3"),
     'valence in words': (None, [SONG, '--valence', 'gloomy'], 'valence is 1 or "negative"'),

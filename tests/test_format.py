@@ -457,3 +457,23 @@ def test_the_shards_open_as_they_are(corpora, tmp_path):
     assert whole.tokens.sum() == load_dataset(tmp_path / "out").tokens.sum()
     duckdb = pytest.importorskip("duckdb")
     assert duckdb.sql(f"select sum(tokens), count(distinct song) from '{tmp_path}/out/*.parquet'").fetchall()[0] == (whole.tokens.sum(), whole.song.nunique())
+
+
+def test_a_file_that_breaks_something_unforeseen_is_listed_and_stops_nothing(corpora, tmp_path, monkeypatch):
+    import emotionwave.format as F
+    keys_of = F.keys_of
+    def fragile(songs):
+        if any(len(s) == 8 * 13 for s in songs): raise MemoryError("too much music")
+        return keys_of(songs)
+    put(corpora / "uploads", "curse.mid", bars=13)
+    monkeypatch.setattr(F, "keys_of", fragile)
+    report = format_half(corpora / "uploads", tmp_path / "out")
+    assert report.unreadable.values.tolist() == [["uploads", "curse.mid", "too much music"]]
+    assert set(load_dataset(tmp_path / "out").file) == {"mine.mid", "deep/yours.midi"}
+
+
+def test_arousal_is_heard_too_and_says_where_it_comes_from(corpora, tmp_path):
+    format_corpora(corpora, tmp_path / "out", workers=1)
+    frame = load_dataset(tmp_path / "out")
+    assert frame.arousal.between(0, 1).sum() == frame.arousal_source.notna().sum() > 0.9 * len(frame)
+    assert set(frame[frame.corpus == "EMOPIA"].arousal_source) == {"people"} and set(frame[frame.corpus == "POP909"].arousal_source) == {"labeller"}

@@ -271,6 +271,15 @@ def test_changed_notes_are_marked():
     assert len(ax.collections[-1].get_paths()) == 10
 
 
+def test_hands_are_told_apart_and_coloured():
+    both = Song(np.repeat(np.arange(8) * 480, 2), [480] * 16, [48, 72, 50, 74, 52, 76, 53, 77, 55, 79, 57, 81, 59, 83, 60, 84], [80] * 16, name='two')
+    assert listen.hands(both).tolist() == (both.pitch > 65).tolist()
+    ax = draw(both, by_hand=True)
+    assert [t.get_text() for t in ax.get_legend().get_texts()] == ['right hand 8', 'left hand 8'] and png(ax)
+    for song in (Song(), Song([0], [1], [0], [1]), Song([0], [1], [127], [1])): assert len(listen.hands(song)) == len(song)
+    with pytest.raises(ValueError, match='by_hand colours one song'): draw(both, other=both, by_hand=True)
+
+
 def test_draw_uses_the_axes_it_is_given_and_no_pyplot():
     from matplotlib.figure import Figure
     fig = Figure(); ax = fig.subplots()

@@ -166,3 +166,26 @@ def test_a_title_in_another_encoding_is_no_reason_to_refuse(tmp_path):
 def test_objects_that_hold_no_music_are_refused_with_a_hint():
     with pytest.raises(TypeError, match='cannot read music from list'): as_song([1, 2])
     with pytest.raises(FileNotFoundError, match='nowhere.mid: no such file'): as_song('nowhere.mid')
+
+
+def test_a_changed_meter_moves_the_bars_and_what_was_found_before_is_forgotten():
+    song = Song([0, 1920, 3840], [480] * 3, [60, 62, 64], [80] * 3)
+    assert song.bar_ticks().tolist() == [0, 1920, 3840, 5760]
+    assert song.replace(meter_num=[3]).bar_ticks().tolist() == [0, 1440, 2880, 4320] and song.bars(1, 3).bar_ticks().tolist() == [0, 1920, 3840]
+    assert song.replace(grid='performance').bar_ticks().tolist() == song.bar_ticks().tolist()
+    with pytest.raises(ValueError, match='read-only'): song.bar_ticks()[0] = 1
+    with pytest.raises(TypeError, match='metre'): song.replace(metre=[3])
+    with pytest.raises(ValueError, match='meter_num must be from 1 to 255'): song.replace(meter_num=[0])
+
+
+def test_notes_equal_but_for_their_velocity_are_sorted_by_it():
+    rng = np.random.default_rng(0)
+    columns = rng.integers(0, 3, 500), rng.integers(1, 3, 500), rng.integers(60, 62, 500), rng.integers(1, 128, 500)
+    song, order = Song(*columns), np.lexsort((columns[3], columns[1], columns[2], columns[0]))
+    for k, c in zip(('onset', 'duration', 'pitch', 'velocity'), columns): assert np.array_equal(getattr(song, k), c[order])
+
+
+def test_a_cut_keeps_the_seconds_of_notes_that_ring_beyond_it():
+    song = Song([0, 1920], [3840, 480], [60, 62], [80] * 2, tempo_tick=[0, 1920], tempo_bpm=[120, 60])
+    part = song.bars(0, 1)
+    assert float(part.seconds(part.end_tick)) == float(song.seconds(3840)) == 6

@@ -148,6 +148,23 @@ def test_notes_outside_the_pitch_range_are_left_out_by_both_ways():
     assert agrees(Song([0, 0, 0], [480] * 3, [5, 60, 125], [127] * 3)).pitch.tolist() == [60]
 
 
+@pytest.mark.parametrize('tokens', [TOKENS, PLAIN], ids=['unique', 'plain'])
+def test_many_songs_at_once_give_what_each_gives_alone(tokens):
+    songs = [random_song(k) for k in range(40)] + [Song(), Song([0], [1], [0], [1]), tune(7, 8)]    # the second has only a note outside the range
+    tonics = [None if k % 3 == 0 else k % 12 for k in range(len(songs))]
+    for song, tonic, bars in zip(songs, tonics, tokens.encode_all(songs, tonics)):
+        alone = tokens.encode(song, tonic)
+        for k in ('ids', 'start', 'bar_tick', 'tempo_bpm', 'meter_tick'): assert np.array_equal(getattr(bars, k), getattr(alone, k)), k
+        assert (bars.tonic, bars.name, bars.ids.dtype) == (tonic, song.name, np.int16) and tokens.decode(bars) == tokens.quantise(song, tonic)
+    assert tokens.encode_all([]) == [] and [b.tonic for b in tokens.encode_all(songs[:2])] == [None, None]
+    with pytest.raises(ValueError, match='one for each of 2 songs, got 1'): tokens.encode_all(songs[:2], [0])
+
+
+def test_long_songs_are_not_put_into_one_batch():
+    song = Song([0, 1920 * 15_000], [480, 480], [60, 64], [80, 80])                # more bars than numbers of one row can hold, taken together
+    assert [len(b) for b in TOKENS.encode_all([song] * 12)] == [15_001] * 12
+
+
 def test_decoding_any_ids_never_raises():
     rng = np.random.default_rng(0)
     home = TOKENS.encode(random_song(5), 3)

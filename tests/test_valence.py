@@ -1,7 +1,8 @@
-import subprocess, sys
+import json, math, subprocess, sys
 import numpy as np, pytest
 from emotionwave.midi import Key, Song
-from emotionwave.valence import fit_labeller, labelled_clips, load_judge, load_labeller, note_events, swap_mode, vary
+from emotionwave.valence import (FAMILIES, GROUPS, MIN_NOTES, Listener, calibration_error, cross_validate, explain, feature_names, features, fit_judge, fit_labeller, hear,
+                                 label_dataset, label_files, labelled_clips, load_judge, load_labeller, load_listener, note_events, pretrain, swap_mode, vary)
 
 
 def piece(minor=False, beat=480, low=0, repeats=2):
@@ -17,9 +18,18 @@ def piece(minor=False, beat=480, low=0, repeats=2):
     return Song(*np.array(rows).T)
 
 
-@pytest.fixture(scope='module', params=[load_labeller, load_judge], ids=['labeller', 'judge'])
+def first_notes(song, n): return Song(song.onset[:n], song.duration[:n], song.pitch[:n], song.velocity[:n])
+
+odd = {'one note': Song([0], [1], [0], [1]), 'one chord': Song([5] * 20, [1] * 20, [60] * 20, [64] * 20), 'an endless note': Song([0, 2 * 10**8], [10**8, 1], [0, 127], [1, 127]),
+       'slowest tempo': Song([0, 0], [1, 1], [60, 61], [64, 64], tempo_bpm=[3.6]), 'coarsest ticks': Song(range(40), [1] * 40, range(40), [64] * 40, tpq=1),
+       'a year apart': Song(np.arange(16) * 10**7, [10**7] * 16, [60] * 16, [64] * 16)}
+
+
+@pytest.fixture(scope='module', params=[load_listener, load_labeller, load_judge], ids=['listener', 'labeller', 'judge'])
 def classifier(request): return request.param()
 
+
+# ---- features
 
 def test_swapping_the_mode_twice_gives_the_song_back():
     song = piece()
@@ -28,31 +38,94 @@ def test_swapping_the_mode_twice_gives_the_song_back():
     assert (minor.onset == song.onset).all() and len(minor) == len(song)
 
 
-def test_shipped_weights_are_small_and_load_without_torch_for_the_labeller():
-    code = ('import sys, numpy as np; from emotionwave.midi import Song; from emotionwave.valence import load_labeller;'
-            'p = load_labeller().predict(Song(np.arange(16) * 240, [240] * 16, 60 + np.arange(16) % 8, [64] * 16)); assert 0 < p[0] < 1; assert "torch" not in sys.modules')
+def test_families_name_every_feature_and_a_group_for_it():
+    assert len(feature_names) == len(set(feature_names)) == sum(n for _, n, _ in FAMILIES.values()) and {g for g, _, _ in FAMILIES.values()} == set(GROUPS)
+    assert features([]).shape == (0, len(feature_names))
+
+
+@pytest.mark.parametrize('name', odd)
+def test_features_are_finite_for_any_song(name):
+    assert np.isfinite(features([odd[name]])).all()
+
+
+def test_features_do_not_depend_on_what_else_is_in_the_batch():
+    songs = [piece(), piece(True, 700), *odd.values(), vary(piece(repeats=8), np.random.default_rng(0))]
+    np.testing.assert_allclose(features(songs), np.concatenate([features([s]) for s in songs]), atol=1e-9)
+
+
+def test_features_do_not_change_with_the_ticks_or_the_tempo_that_write_the_same_seconds():
+    song = piece()
+    np.testing.assert_allclose(features([song]), features([song.replace(onset=song.onset * 2, duration=song.duration * 2, tempo_bpm=[240.])]), atol=1e-6)
+
+
+def test_a_transposed_piece_differs_in_register_only():
+    a, b = features([piece(), piece(low=3)])
+    for k, x, y in zip(feature_names, a, b):
+        if FAMILIES[k.rsplit(' ', 1)[0]][0] != 'register': assert x == pytest.approx(y, abs=1e-9), k
+
+
+def test_shares_lie_between_0_and_1():
+    x = dict(zip(feature_names, features([vary(piece(), np.random.default_rng(1))])[0]))
+    for family in ('degrees', 'steps', 'melody bigrams', 'chords', 'chord motion', 'octaves', 'stroke sizes'):
+        values = [x[f'{family} {i}'] for i in range(FAMILIES[family][1])]
+        assert min(values) >= 0 and sum(values) == pytest.approx(1), family
+
+
+# ---- what the classifiers say
+
+def test_shipped_weights_are_small_and_load_without_torch_for_labeller_and_listener():
+    code = ('import sys, numpy as np; from emotionwave.midi import Song; from emotionwave.valence import load_labeller, load_listener;'
+            's = Song(np.arange(16) * 240, [240] * 16, 60 + np.arange(16) % 8, [64] * 16);'
+            'assert all(0 < c.predict(s)[0] < 1 for c in (load_labeller(), load_listener())); assert not {"torch", "pandas", "matplotlib"} & set(sys.modules)')
     subprocess.run([sys.executable, '-c', code], check=True)
-    for c in (load_labeller(), load_judge()): assert sum(v.nbytes for v in c.weights.values()) < 2e6
+    assert sum(v.nbytes for c in (load_listener(), load_labeller(), load_judge()) for v in c.weights.values()) < 8e6
 
 
 def test_labeller_and_judge_were_fitted_to_other_clips():
     a, b = load_labeller().config, load_judge().config
-    assert a['clips'] > 300 and b['clips'] > 300 and a['kind'] != b['kind']
+    assert a['clips'] > 600 and b['clips'] > 250 and a['kind'] != b['kind'] and a['songs_hash'] != b['songs_hash'] and load_listener().config['clips'] == a['clips'] + b['clips']
 
 
 def test_a_song_of_fewer_than_eight_notes_gets_nan_and_only_that(classifier):
     song = piece()
-    short = Song(song.onset[:7], song.duration[:7], song.pitch[:7], song.velocity[:7])
-    p = classifier.predict([Song(), short, song])
-    assert p.dtype == np.float64 and np.isnan(p[:2]).all() and 0 < p[2] < 1
-    assert classifier.predict([]).shape == (0,) and np.isnan(classifier.predict(short)).all()
+    heard = classifier.hear([Song(), first_notes(song, 7), song, first_notes(song, 8)])
+    assert heard.valence.dtype == np.float64 and np.isnan(heard.valence[:2]).all() and np.isnan(heard.quadrants[:2]).all() and heard.quadrant[:2].tolist() == [0, 0]
+    assert np.isfinite(heard.valence[2:]).all() and np.isfinite(heard.arousal[2:]).all()
+    assert classifier.predict([]).shape == (0,) and np.isnan(classifier.predict(first_notes(song, 7))).all()
+
+
+@pytest.mark.parametrize('name', [k for k, s in odd.items() if len(s) >= MIN_NOTES])
+def test_no_song_of_eight_notes_is_too_odd_for_a_probability(classifier, name):
+    heard = classifier.hear(odd[name])
+    assert 0 <= heard.valence[0] <= 1 and 0 <= heard.arousal[0] <= 1
+
+
+def test_quadrants_agree_with_valence_and_arousal(classifier):
+    h = classifier.hear([piece(), piece(True, 900), vary(piece(), np.random.default_rng(0))])
+    np.testing.assert_allclose(h.quadrants.sum(1), 1)
+    np.testing.assert_allclose(h.quadrants[:, 0] + h.quadrants[:, 3], h.valence)
+    np.testing.assert_allclose(h.quadrants[:, 0] + h.quadrants[:, 1], h.arousal)
+    assert (h.quadrant == h.quadrants.argmax(1) + 1).all()
 
 
 @pytest.mark.parametrize('low', [-7, -3, 0, 4])
-def test_a_lively_major_phrase_scores_above_its_parallel_minor(classifier, low):
-    major = piece(beat=400, low=low)
-    p = classifier.predict([major, swap_mode(major)])
+def test_a_lively_major_phrase_scores_above_its_slow_parallel_minor(classifier, low):
+    p = classifier.predict([piece(beat=400, low=low), swap_mode(piece(beat=1000, low=low))])
     assert p[0] > .5 and p[0] > p[1] + .05
+
+
+@pytest.mark.parametrize('low', [-7, -3, 0, 4])
+@pytest.mark.parametrize('load', [load_listener, load_labeller], ids=['listener', 'labeller'])
+def test_the_mode_alone_is_heard(load, low):
+    major = piece(beat=400, low=low)
+    p = load().predict([major, swap_mode(major)])
+    assert p[0] > .5 and p[0] > p[1] + .05
+
+
+def test_a_fast_loud_piece_has_more_energy_than_a_slow_soft_one(classifier):
+    song = piece(beat=160, repeats=6)
+    a = classifier.hear([song.replace(velocity=np.minimum(song.velocity + 30, 127)), piece(beat=900)]).arousal
+    assert a[0] > a[1] + .2
 
 
 def test_a_batch_equals_one_by_one(classifier):
@@ -60,10 +133,9 @@ def test_a_batch_equals_one_by_one(classifier):
     np.testing.assert_allclose(classifier.predict(songs), [classifier.predict(s)[0] for s in songs], atol=1e-5)
 
 
-def test_loudness_and_transposition_hardly_matter(classifier):
+def test_transposition_hardly_matters(classifier):
     song = piece(True, 600)
-    p = classifier.predict([song, song.replace(velocity=song.velocity - 25), song.replace(pitch=song.pitch + 2)])
-    assert np.ptp(p) < .2
+    assert np.ptp(classifier.predict([song, song.replace(pitch=song.pitch + 1), song.replace(pitch=song.pitch + 2)])) < .2
 
 
 def test_predicting_from_a_path_says_how_to_read_it(classifier):
@@ -73,7 +145,8 @@ def test_predicting_from_a_path_says_how_to_read_it(classifier):
 def test_a_damaged_or_foreign_classifier_folder_is_refused(tmp_path):
     with pytest.raises(FileNotFoundError, match='no config.json; a labeller is a folder'): load_labeller(tmp_path)
     labeller = load_labeller(); labeller.save(tmp_path)
-    np.testing.assert_array_equal(load_labeller(tmp_path).predict([piece()]), labeller.predict([piece()]))
+    again = load_labeller(tmp_path)
+    np.testing.assert_array_equal(again.predict([piece()]), labeller.predict([piece()])); assert again.fingerprint == labeller.fingerprint != load_listener().fingerprint
     with pytest.raises(ValueError, match='expected a judge, got labeller'): load_judge(tmp_path)
     (tmp_path / 'model.safetensors').write_bytes(b'nothing')
     with pytest.raises(ValueError, match='damaged labeller'): load_labeller(tmp_path)
@@ -85,25 +158,146 @@ def test_note_events_do_not_depend_on_key_or_loudness():
     np.testing.assert_allclose(np.delete(a, 2, 1), np.delete(b, 2, 1), atol=1e-6)
 
 
+# ---- explaining
+
+def test_parts_add_up_to_what_was_heard():
+    for song in (piece(), piece(True, 700, repeats=6), first_notes(piece(), 9)):
+        why, p = explain(song), hear(song).valence[0]
+        assert why.valence == pytest.approx(p, abs=1e-4) and why.base + why.parts.sum() == pytest.approx(math.log(p / (1 - p)), abs=1e-3)
+        assert sum(why.families.values()) == pytest.approx(why.parts.sum(), abs=1e-4) and set(why.table().index) == set(GROUPS)
+
+
+def test_a_change_is_heard_in_the_group_that_was_changed():
+    song = piece(repeats=4); part = lambda s: dict(zip(GROUPS, explain(s).parts))
+    a = part(song)
+    assert part(swap_mode(song))['mode'] < a['mode'] - .5
+    low = part(song.replace(pitch=song.pitch - 12)); assert max(GROUPS, key=lambda g: abs(low[g] - a[g])) == 'register'
+    slow = part(song.replace(tempo_bpm=song.tempo_bpm / 2)); assert slow['tempo'] < a['tempo']
+
+
+def test_the_curve_follows_a_change_of_mode_and_never_breaks_off():
+    song = piece(repeats=4); minor = swap_mode(song); end = song.end_tick
+    both = Song(*(np.r_[getattr(song, k), getattr(minor, k) + (end if k == 'onset' else 0)] for k in ('onset', 'duration', 'pitch', 'velocity')))
+    why = explain(both); half = len(why.bar_valence) // 2
+    assert why.bar_valence[:half - 1].mean() > why.bar_valence[half + 1:].mean() + .03 and np.isfinite(why.bar_valence).all()
+    sparse = Song(np.arange(12) * 1920 * 3, [480] * 12, [60] * 12, [64] * 12)                # a note every third bar
+    assert np.isfinite(explain(sparse).bar_parts).all() and len(explain(sparse, most=10).bar_valence) <= 10
+    with pytest.raises(ValueError, match='a song of 3 notes says nothing'): explain(first_notes(song, 3))
+
+
+# ---- fitting and measuring
+
 def test_variations_repeat_with_the_seed_and_keep_the_music():
     song = piece(repeats=8)
     a, b = (vary(song, np.random.default_rng(3)) for _ in range(2))
-    assert a == b and set(a.pitch) <= set(song.pitch) and 8 <= len(a) <= len(song)
+    shift = next(k for k in range(-2, 3) if set(a.pitch - k) <= set(song.pitch))
+    assert a == b and set(a.pitch - shift) <= set(song.pitch) and 8 <= len(a) <= len(song)
 
 
-def test_fitting_a_labeller_repeats_and_tells_major_from_minor():
+def toys():
     songs = [piece(m, beat, low) for m in (False, True) for beat in (350, 700) for low in (-5, 0, 5)]
-    fit = lambda: fit_labeller(songs, np.repeat([1, 0], 6), [f'{i}' for i in range(12)], ['EMOPIA'] * 12, variants=2, members=2, steps=40)
+    return songs, np.repeat([[1, 1], [0, 0]], 6, 0), [f'{i}' for i in range(12)]
+
+
+def test_fitting_repeats_and_tells_major_from_minor():
+    songs, label, song = toys()
+    fit = lambda: fit_labeller(songs, label, song, kind=Listener, variants=1, trees=20, folds=3)
     p = fit().predict(songs)
     np.testing.assert_array_equal(p, fit().predict(songs))
-    assert ((p > .5) == np.repeat([True, False], 6)).all()
+    assert ((p > .5) == label[:, 0]).all()
+
+
+def test_pre_training_and_fitting_a_judge_repeat():
+    songs, label, song = toys()
+    fit = lambda: fit_judge(songs, label, song, pretrain(songs, steps=4, width=8, layers=2), variants=1, folds=3)
+    a, b = fit(), fit()
+    np.testing.assert_array_equal(a.predict(songs), b.predict(songs)); assert a.fingerprint == b.fingerprint
+
+
+def test_cross_validation_never_asks_a_fit_about_its_own_songs():
+    rng = np.random.default_rng(0); songs, label, song = toys(); songs, song = songs * 2, song * 2
+    label = np.repeat(rng.integers(0, 2, (12, 2))[None], 2, 0).reshape(24, 2)                # labels at random, the same for both clips of a song
+    label[:2] = [[0, 0], [1, 1]]; label[12:14] = label[:2]
+    p = cross_validate([vary(s, rng) for s in songs], label, song, variants=1, trees=20, folds=4)
+    for name, q in p.items(): assert q.shape == (24, 2) and ((0 <= q) & (q <= 1)).all() and ((q > .5) == label).mean() < .95, name
+
+
+def test_calibration_error_by_hand():
+    assert calibration_error([.95] * 10, [1] * 9 + [0]) == pytest.approx(.05) and calibration_error([.1, .9], [0, 1]) == pytest.approx(.1)
 
 
 def test_clips_of_one_song_never_lie_in_two_splits(tmp_path):
     (tmp_path / 'EMOPIA_1.0' / 'split').mkdir(parents=True)
-    rows = [f'Q{q}_song-{s}_x_{i}' for s in range(40) for q in (1, 3) for i in range(2)]
-    (tmp_path / 'EMOPIA_1.0' / 'split' / 'train.csv').write_text('fname,label\n' + ''.join(f'{r},{r[:2]}\n' for r in rows))
+    for name in ('train', 'val'):
+        rows = [f'Q{q}_{name}-{s}_x_{i}' for s in range(40) for q in (1, 3) for i in range(2)]
+        (tmp_path / 'EMOPIA_1.0' / 'split' / f'{name}.csv').write_text('fname,label\n' + ''.join(f'{r},{r[:2]}\n' for r in rows))
     clips = labelled_clips(tmp_path)
-    assert len(clips) == 160 and clips.song.nunique() == 40 and (clips.groupby('song').split.nunique() == 1).all()
+    assert len(clips) == 320 and clips.song.nunique() == 80 and (clips.groupby('song').split.nunique() == 1).all()
     assert set(clips.split) == {'labeller', 'judge'} and (clips.valence == clips.path.map(lambda p: p.name[1] == '1')).all()
+    assert set(clips.split[clips.song.str.startswith('val')]) == {'labeller'}
     with pytest.raises(FileNotFoundError, match='neither EMOPIA_1.0/split nor'): labelled_clips(tmp_path / 'nowhere')
+
+
+# ---- labelling files and corpora
+
+def test_files_that_cannot_be_judged_say_why(tmp_path):
+    piece().save(tmp_path / 'b.mid'); first_notes(piece(), 5).save(tmp_path / 'c.mid'); (tmp_path / 'a.mid').write_bytes(b'no midi')
+    a, b, c = label_files([tmp_path])
+    assert a['problem'] and a['valence'] is None and b['problem'] is None and 0 < b['valence'] < 1 and b['quadrant'] in (1, 2, 3, 4) and sum(b['probabilities']) == pytest.approx(1)
+    assert c['problem'] == 'too short to judge: 5 notes, 8 are needed' and c['valence'] is None and 'NaN' not in json.dumps([a, b, c])
+    with pytest.raises(FileNotFoundError, match='no MIDI files'): (tmp_path / 'empty').mkdir(); label_files(tmp_path / 'empty')
+
+
+def command(*args):
+    from emotionwave.cli import main
+    return main([str(a) for a in args])
+
+
+def test_the_command_prints_a_row_a_song_and_fails_for_one_without_a_label(tmp_path, capsys):
+    piece().save(tmp_path / 'b.mid')
+    assert command('label', tmp_path / 'b.mid') == 0
+    out = capsys.readouterr().out.splitlines()
+    assert out[0].split() == ['valence', 'arousal', 'quadrant', 'key', 'file'] and 'C major' in out[1] and len(out) == 2
+    first_notes(piece(), 5).save(tmp_path / 'c.mid')
+    assert command('label', tmp_path, '--json', '--by', 'judge') == 1
+    rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [r['valence'] is None for r in rows] == [False, True]
+    assert command('label', tmp_path / 'nothing.mid') == 1 and 'no such file or folder' in capsys.readouterr().err
+
+
+def dataset(folder, shards=3):
+    import pyarrow as pa, pyarrow.parquet as pq
+    from dataclasses import asdict
+    from emotionwave.tokens import TokenConfig, Tokenizer
+    tok = Tokenizer(); folder.mkdir()
+    schema = pa.schema([('ids', pa.list_(pa.int16())), ('tonic', pa.int8()), ('bpm', pa.float32()), ('valence', pa.float32()), ('label_source', pa.string()), ('arousal', pa.float32()), ('arousal_source', pa.string())],
+                       metadata={'emotionwave': json.dumps(dict(fingerprint='f'))})
+    for k in range(shards):
+        ids = [tok.encode(s, tonic=0).ids.tolist() for s in (piece(), piece(True, 900), piece(low=3))]
+        row = dict(ids=ids, tonic=[0, 0, 0], bpm=[130., 60., 120.], valence=[None, .9, 0.], label_source=[None, 'labeller', 'people'], arousal=[None, None, 1.], arousal_source=[None, None, 'people'])
+        pq.write_table(pa.table(row, schema), folder / f'{k}.parquet')
+    (folder / 'dataset.json').write_text(json.dumps(dict(tokens=asdict(TokenConfig()), config={}, shards={f'{k}.parquet': 3 for k in range(shards)})))
+    return folder
+
+
+def test_labelling_a_corpus_resumes_after_a_kill_and_keeps_what_people_said(tmp_path):
+    import pyarrow.parquet as pq
+    folder, labeller = dataset(tmp_path / 'data'), load_labeller()
+    def stop(name, i, n):
+        if i == 2: raise KeyboardInterrupt
+    with pytest.raises(KeyboardInterrupt): label_dataset(folder, labeller, stop)
+    done = [(folder / f'{k}.parquet').read_bytes() for k in range(2)]
+    assert label_dataset(folder, labeller) == dict(shards=3, labelled=2, kept=1, skipped=2)
+    assert [(folder / f'{k}.parquet').read_bytes() for k in range(2)] == done
+    table = pq.read_table(folder / '2.parquet'); rows = table.to_pylist()
+    assert [r['label_source'] for r in rows] == ['labeller', 'labeller', 'people'] and [r['arousal_source'] for r in rows] == ['labeller', 'labeller', 'people']
+    assert rows[0]['valence'] > rows[1]['valence'] and rows[2]['valence'] == 0 and rows[2]['arousal'] == 1
+    about = json.loads(table.schema.metadata[b'emotionwave']); assert about['fingerprint'] == 'f' and about['labelled_by'] == labeller.fingerprint
+    assert label_dataset(folder, load_listener())['skipped'] == 0                           # another classifier labels anew
+    with pytest.raises(FileNotFoundError, match='no dataset.json'): label_dataset(tmp_path)
+
+
+def test_the_command_labels_a_formatted_folder_but_not_with_the_judge(tmp_path, capsys):
+    folder = dataset(tmp_path / 'data')
+    assert command('label', folder, '--by', 'judge') == 1 and 'could not be judged' in capsys.readouterr().err
+    assert command('label', folder) == 0 and '6 fragments labelled in 3 shards' in capsys.readouterr().out

@@ -89,7 +89,12 @@ def test_a_folder_is_listed_and_a_wrong_one_is_named(mine, tmp_path):
 def test_a_folder_may_be_given(tiny, tmp_path):
     (tmp_path / 'a.mid').write_bytes(MINUET)
     a = app(tmp_path, model=str(tiny), bars=2); a.wait()
-    assert a.source.value == 'Folder' and [label for label, _ in a.piece.options] == ['a']
+    assert a.source.value == 'Folder' and [label for label, _ in a.piece.options] == ['a'] and a.folder.layout.display == ''
+    (tmp_path / 'next').mkdir(); (tmp_path / 'next' / 'b.mid').write_bytes(MINUET)
+    a.folder.value = str(tmp_path / 'next'); a.wait()
+    assert [label for label, _ in a.piece.options] == ['b']
+    a = app(tmp_path, model=str(tiny), bars=2, browse=False); a.wait()
+    assert [label for label, _ in a.piece.options] == ['a', 'next/b'] and a.folder.layout.display == 'none'
 
 def test_without_samples_there_are_a_folder_and_an_upload(tiny, monkeypatch):
     monkeypatch.setattr(widgets, 'sample_folder', lambda: None)
@@ -232,7 +237,7 @@ def test_results_are_kept_and_come_back(mine, slow):
     assert len(mine.results) == widgets.KEEP and len(mine.history.options) == widgets.KEEP + 1 and mine.history.value == 0 and mine.result.seed == widgets.KEEP + 1
     mine.history.value = 3
     assert mine.result.seed == widgets.KEEP - 2 and f'seed {widgets.KEEP - 2}' in mine.stage.value
-    mine.history.value = None; mine.wait()
+    mine.history.value = -1; mine.wait()
     assert mine.result is None and mine.stage.value.count('&lt;section&gt;') == 1
 
 def test_a_preview_never_covers_a_result(mine, slow):

@@ -241,7 +241,8 @@ def format(args):
 def label(args):
     "Label songs, or a formatted corpus; returns the exit status, 1 if a song has no label."
     import json
-    from emotionwave.valence import QUADRANTS, label_dataset, label_files, load_judge, load_labeller, load_listener
+    from emotionwave.label import label_dataset, label_files
+    from emotionwave.valence import QUADRANTS, load_judge, load_labeller, load_listener
     data = [p for p in args.inputs if (p / 'dataset.json').is_file()]
     if data and len(args.inputs) > 1: raise ValueError(f'{data[0]}: a formatted folder; label it by itself')
     if data and args.by == 'judge': raise ValueError('the judge labels no training data, or what learns from it could not be judged; use --by labeller')

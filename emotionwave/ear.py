@@ -57,7 +57,7 @@ def events_of(
 # %% ../nbs/02c_ear.ipynb #00000006
 def note_events(
     song:Song,         # at least one note
-)->np.ndarray:         # (N, 10) float32: degree 0..11, step 0..11, register, log lengths (s) of note, interval after and before, new, top, low, relative loudness
+)->np.ndarray:         # (N, 10) float32, by the columns named above; lengths are natural logarithms of s, loudness is relative to the song
     "Describe every note as the judge hears it, free of key and loudness."
     return events_of([in_seconds(song)])[0]
 
@@ -87,8 +87,11 @@ def _look(w, x, no_pitch, no_time):
     import torch
     degree, step = (torch.where(no_pitch > 0, 12, x[..., i].long()) for i in (DEGREE, STEP))
     shows_pitch, shows_time = 1 - no_pitch[..., None], 1 - no_time[..., None]
-    return torch.cat([w['degree'][degree], w['step'][step], x[..., REGISTER:LENGTH] * shows_pitch, x[..., LENGTH:NEW] * shows_time, x[..., NEW:TOP],
-                      x[..., TOP:LOUDNESS] * shows_pitch, x[..., LOUDNESS:] * shows_time, no_pitch[..., None], no_time[..., None]], -1)
+    return torch.cat([
+        w['degree'][degree], w['step'][step],
+        x[..., REGISTER:LENGTH] * shows_pitch, x[..., LENGTH:NEW] * shows_time, x[..., NEW:TOP],
+        x[..., TOP:LOUDNESS] * shows_pitch, x[..., LOUDNESS:] * shows_time,
+        no_pitch[..., None], no_time[..., None]], -1)
 
 def encode(
     w,                 # weights, name: tensor

@@ -13,6 +13,7 @@ import hashlib, json, zlib
 from pathlib import Path
 import numpy as np
 from .midi import Song, as_song, find_key, write_atomic
+from .beats import barred
 from .valence import MODELS, load_judge, load_labeller, swap_mode
 from .corpora import File, corpus_files, read_file
 from .format import split_of
@@ -269,7 +270,7 @@ def _excerpts(files, bars):
     "Read files and cut them: list of (`File`, `Song`, first bar), and list of [name, reason] of those that can't be used."
     found, skipped = [], []
     for f in files:
-        try: song, first = excerpt(read_file(f), bars)
+        try: song, first = excerpt(barred(read_file(f)), bars)
         except (ValueError, OSError) as e: skipped.append([f.name, str(e).removeprefix(f'{f.path}: ')]); continue
         if len(song) < MIN_NOTES: skipped.append([f.name, f'{len(song)} notes in bars {first} to {first + bars - 1}; {MIN_NOTES} are needed'])
         else: found.append((f, song, first))
@@ -390,7 +391,7 @@ with 95 % intervals over songs. `nbs/08_evaluate.ipynb` measures them.
 {figures}
 ```
 
-**Limits.** It hears eight bars at a time. Performances that were recorded against no click are read on the grid of the file. The judge is a classifier, not a listener; `nbs/03_valence.ipynb` measures how often it agrees with people.
+**Limits.** It hears eight bars at a time. Performances that were recorded against no click are laid on beats that are found in them, wrongly at times. The judge is a classifier, not a listener; `nbs/03_valence.ipynb` measures how often it agrees with people.
 """
 
 def _card(folder):

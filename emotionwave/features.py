@@ -8,6 +8,7 @@ __all__ = ['GROUPS', 'FAMILIES', 'feature_names', 'feature_group', 'Family', 'in
 
 # %% ../nbs/02b_features.ipynb #00000002
 import math
+from functools import cached_property
 from typing import NamedTuple
 import numpy as np
 from .midi import Song
@@ -58,6 +59,11 @@ class Notes:
         self.length = np.clip(self.held, .02, 4.)                                 # (N,) s, as a listener would count it
         self.pitch = pitch.astype(int)                                            # (N,) 0..127
         self.total = np.maximum(np.maximum.reduceat(self.start + self.held, first), .5)   # (S,) s
+
+    @cached_property
+    def log_held(self):
+        "Log seconds (N,) that notes are held."
+        return np.log(np.clip(self.held, .02, 8))
 
     def shares(self, bins, kinds, song, weight=None):
         "Histogram (S, kinds) of `bins` (M,) int in rows that sum to 1, or to 0 where there is nothing."
@@ -128,8 +134,8 @@ def tonality(
 
 # %% ../nbs/02b_features.ipynb #00000015
 _KEY_FAMILIES = {
-    'key': Family('mode', 7, 'minor (0, 1); correlation of the best key; best major less best minor; the same for the tonic (parallel keys) and for the scale '
-                             '(relative keys); share of time inside the scale; weight of the major keys'),
+    'key': Family('mode', 7, 'minor (0, 1); correlation of the best key; best major less best minor; the same for the tonic '
+                             '(parallel keys) and for the scale (relative keys); share of time inside the scale; weight of the major keys'),
     'degrees': Family('mode', 12, 'shares of sounding time on each degree above the tonic'),
     'steps': Family('mode', 12, 'the same above the scale'),
     'degree counts': Family('mode', 12, 'shares of notes on each degree above the tonic'),
@@ -180,8 +186,25 @@ class Strokes:
         self.loudest = np.maximum.reduceat(notes.velocity, first)                  # (G,)
         self.size = np.diff(np.r_[first, len(notes.pitch)])                        # (G,) notes
         self.follows = self.song[1:] == self.song[:-1]                             # (G - 1,) is the next stroke of the same song?
+        self._notes = notes
 
-    def gaps(self):
+    @cached_property
+    def _bounds(self):
+        "Pitches (G, 2): the bass of the stroke's song lies up to the first, its melody from the second on."
+        return self._notes.quantiles(self._notes.pitch, (.35, .6), self._notes.song)[self.song]
+
+    @cached_property
+    def has_melody(self):
+        "Which strokes (G,) have a note of the melody."
+        return self.top >= self._bounds[:, 1]
+
+    @cached_property
+    def has_bass(self):
+        "Which strokes (G,) have a note of the bass."
+        return self.low <= self._bounds[:, 0]
+
+    @cached_property
+    def gap(self):
         "Seconds (G,) to the next stroke, .01..4; at the end of a song the gap before it, or 4."
         last = np.r_[~self.follows, True]
         gap = np.where(last, np.nan, np.r_[self.start[1:], 0] - self.start)
@@ -221,19 +244,11 @@ def _measure_line(line, notes, song, pitch, seconds, keys):
         f'{line} rate': np.bincount(song, minlength=notes.songs) / notes.total}
 
 # %% ../nbs/02b_features.ipynb #0000001f
-def _is_melody(notes, strokes):
-    "Which strokes (G,) have a note of the melody."
-    return strokes.top >= notes.quantiles(notes.pitch, [.6], notes.song)[strokes.song, 0]
-
-def _is_bass(notes, strokes):
-    "Which strokes (G,) have a note of the bass."
-    return strokes.low <= notes.quantiles(notes.pitch, [.35], notes.song)[strokes.song, 0]
-
 def _measure_lines(notes, strokes, keys):
     "Families of melody and bass."
-    gap, measured = strokes.gaps(), {}
-    for line, member, pitch in (('melody', _is_melody(notes, strokes), strokes.top), ('bass', _is_bass(notes, strokes), strokes.low)):
-        measured |= _measure_line(line, notes, strokes.song[member], pitch[member], gap[member], keys)
+    measured = {}
+    for line, member, pitch in (('melody', strokes.has_melody, strokes.top), ('bass', strokes.has_bass, strokes.low)):
+        measured |= _measure_line(line, notes, strokes.song[member], pitch[member], strokes.gap[member], keys)
     return measured
 
 # %% ../nbs/02b_features.ipynb #00000023
@@ -249,16 +264,12 @@ _INTERVAL_EDGES = np.log([.05, .08, .11, .15, .19, .24, .31, .4, .52, .7, 1., 1.
 _LENGTH_EDGES = np.log([.06, .1, .16, .25, .4, .63, 1., 1.6, 2.5])                     # seconds
 _CHANGE_EDGES = [.1, .25, .5, .8, 1.2]                                                 # natural logarithm of a ratio
 
-def _log_length(notes):
-    "Log seconds (N,) that notes are held."
-    return np.log(np.clip(notes.held, .02, 8))
-
 def _measure_rhythm(notes, strokes):
     "Families of `_RHYTHM_FAMILIES`."
     song, of = notes.song, strokes.song
     count = np.bincount(of, minlength=notes.songs)
-    gap = strokes.gaps()
-    interval, length = np.log(gap), _log_length(notes)
+    gap = strokes.gap
+    interval, length = np.log(gap), notes.log_held
     change = np.abs(np.diff(interval))[strokes.follows]
     touch = np.minimum(notes.held / gap[strokes.of], 4.)
     histogram = lambda x, edges, owner: notes.shares(np.digitize(x, edges), len(edges) + 1, owner)
@@ -268,7 +279,8 @@ def _measure_rhythm(notes, strokes):
         'intervals': np.c_[notes.mean(interval, of), notes.sd(interval, of), histogram(interval, _INTERVAL_EDGES, of)],
         'interval changes': histogram(change, _CHANGE_EDGES, of[1:][strokes.follows]),
         'lengths': np.c_[notes.mean(length, song), notes.sd(length, song), histogram(length, _LENGTH_EDGES, song)],
-        'touch': np.c_[notes.mean(touch, song), notes.mean(touch < .5, song), notes.mean(touch > 1.05, song), notes.quantiles(touch, (.1, .25, .5, .75), song)],
+        'touch': np.c_[notes.mean(touch, song), notes.mean(touch < .5, song), notes.mean(touch > 1.05, song),
+                       notes.quantiles(touch, (.1, .25, .5, .75), song)],
         'stroke sizes': notes.shares(np.minimum(strokes.size, 6) - 1, 6, of)}
 
 # %% ../nbs/02b_features.ipynb #00000027
@@ -283,18 +295,19 @@ _REGISTER_FAMILIES = {
 
 def _measure_register(notes, strokes):
     "Families of `_REGISTER_FAMILIES`."
-    song, pitch, velocity, length = notes.song, notes.pitch, notes.velocity, _log_length(notes)
+    song, pitch, velocity, length = notes.song, notes.pitch, notes.velocity, notes.log_held
     height, loudness = notes.mean(pitch, song), notes.mean(velocity, song)
     skew = notes.mean(((pitch - height[song]) / np.maximum(notes.sd(pitch, song), 1)[song]) ** 3, song)
-    change = np.abs(np.diff(strokes.loudest))[strokes.follows]
-    tune = _is_melody(notes, strokes)
+    change = notes.mean(np.abs(np.diff(strokes.loudest))[strokes.follows], strokes.song[1:][strokes.follows])
+    tune = notes.mean(strokes.loudest[strokes.has_melody], strokes.song[strokes.has_melody])
     return {
         'heights': np.c_[height, notes.sd(pitch, song), skew, notes.quantiles(pitch, (0, .1, .25, .5, .75, .9, 1), song)],
         'octaves': notes.shares(np.clip((pitch - 24) // 6, 0, 13), 14, song, notes.length),
         'loudness': np.c_[loudness, notes.sd(velocity, song), notes.quantiles(velocity, (.05, .25, .5, .75, .95), song)],
-        'loudness with': np.stack([notes.correlation(velocity, x, song, floor) for x, floor in ((pitch, 1.), (notes.start, .1), (length, .1))], 1),
+        'loudness with': np.stack([notes.correlation(velocity, pitch, song, 1.), notes.correlation(velocity, notes.start, song, .1),
+                                   notes.correlation(velocity, length, song, .1)], 1),
         'pitch with': np.stack([notes.correlation(pitch, x, song, .1) for x in (notes.start, length)], 1),
-        'accents': np.stack([notes.mean(change, strokes.song[1:][strokes.follows]), notes.mean(strokes.loudest[tune], strokes.song[tune]) - loudness], 1),
+        'accents': np.stack([change, tune - loudness], 1),
         'power': loudness * np.sqrt(notes.count / notes.total) / 100}
 
 # %% ../nbs/02b_features.ipynb #0000002b
@@ -358,7 +371,9 @@ def _measure_sound(notes, frames):
     twice = lambda interval: 1 + (interval == 6)                                   # a tritone is counted from both its ends
     intervals = np.stack([np.bincount(of, (on * np.roll(on, i, 1)).sum(1), songs) / twice(i) / pairs for i in range(1, 7)], 1)
     return {
-        'sounding': np.stack([np.bincount(of, frames.roll.sum(1), songs) / some, 1 - some / frames.count, np.bincount(of, classes, songs) / some], 1),
+        'sounding': np.stack([np.bincount(of, frames.roll.sum(1), songs) / some,
+                              1 - some / frames.count,
+                              np.bincount(of, classes, songs) / some], 1),
         'interval classes': intervals,
         'roughness': intervals @ _ROUGHNESS}
 
@@ -451,9 +466,16 @@ def _measure(parts):
     notes = Notes(parts)
     keys, strokes, frames = tonality(notes), Strokes(notes), _frames(notes)
     chords = _chords(notes, frames)
-    measured = _measure_key(notes, keys) | _measure_lines(notes, strokes, keys) | _measure_rhythm(notes, strokes) | _measure_register(notes, strokes)
-    measured |= _measure_contrasts(notes) | _measure_sound(notes, frames) | _measure_chords(notes, chords, keys) | _measure_changes(notes, chords, keys)
-    measured['entropy'] = _measure_entropy(notes, keys, chords)
+    measured = {
+        **_measure_key(notes, keys),
+        **_measure_lines(notes, strokes, keys),
+        **_measure_rhythm(notes, strokes),
+        **_measure_register(notes, strokes),
+        **_measure_contrasts(notes),
+        **_measure_sound(notes, frames),
+        **_measure_chords(notes, chords, keys),
+        **_measure_changes(notes, chords, keys),
+        'entropy': _measure_entropy(notes, keys, chords)}
     return np.nan_to_num(np.concatenate([measured[name].reshape(notes.songs, family.size) for name, family in FAMILIES.items()], 1))
 
 def features(

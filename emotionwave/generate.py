@@ -12,6 +12,7 @@ from functools import lru_cache
 import numpy as np
 import torch
 from .midi import Song, Key, as_song, find_key, unlap
+from .beats import barred
 from .tokens import Tokenizer, Grammar, State, BAR, PITCH, POSITION
 from .model import DEGREE, EmotionVAE, Cache, condition_row
 from .train import load_checkpoint, spell_major, tempo_class
@@ -137,6 +138,7 @@ def write_window(
     context,           # R lists of bars of ids that are written already
     first:int, last:int,       # bars of the piece that are written now, `first` to `last - 1`; context stands before
     guidance:float, temperature:float, top_p:float, generators,
+    tick=None,         # called with the bar of the piece that all versions have come to, whenever it moves on; may raise to cancel
 )->list:               # R lists of bars of ids
     "Write a few bars of several versions at once, each with its cached past."
     R, start = len(context), first - len(context[0])
@@ -158,8 +160,11 @@ def write_window(
     def step(ids, bar): return model.decode(torch.tensor(ids).repeat(2, 1), torch.tensor(bar).repeat(2, 1), given, memory, skeleton, cache, skip)[:, -1]
     if longest: step([[0] * (longest - len(p)) + p for p in past],
                      [[0] * (longest - len(p)) + [k for k, b in enumerate(c) for _ in b] for p, c in zip(past, context)])
-    logits = None
+    logits, reached = None, first
     while not all(v.done for v in versions):
+        if tick and (bar := min(v.bar for v in versions)) > reached:
+            reached = bar
+            tick(bar)
         ids = [v.queue.pop(0) if v.queue else None for v in versions]
         need = [k for k, (i, v) in enumerate(zip(ids, versions)) if i is None and not v.done]   # a version draws for itself alone
         if need:
@@ -264,7 +269,7 @@ def versions(
     "Write several versions of a piece at once."
     wanted = [valence_of(v) for v in valences]
     _check(strength, likeness, seed, temperature, top_p, candidates)
-    song = as_song(source); key = find_key(song)
+    song = barred(as_song(source)); key = find_key(song)
     if bars is not None: song = song.bars(*bars)
     net, tokenizer = _load(str(model or default_checkpoint()))
     if not len(song): return [Result(song, song, v, key, seed) for v in wanted]
@@ -297,7 +302,7 @@ def _write(net, tokenizer, part, encoded, wanted, candidates, shown, knobs, call
         first = len(written[0]); last = min(first + (WINDOW - CONTEXT if first else WINDOW), total)
         start = max(first - CONTEXT, 0)
         past = [w[start:] for w in written for _ in range(candidates)]
-        new = write_window(net, tokenizer, part, rows, shown, past, first, last, *knobs)
+        new = write_window(net, tokenizer, part, rows, shown, past, first, last, *knobs, tick=callback and (lambda bar: callback(bar, total)))
         new = [new[i:i + candidates] for i in range(0, len(new), candidates)]
         best = _choose([[w[start:] + n for n in ns] for w, ns in zip(written, new)], wanted, part, encoded, tokenizer, start, first) if candidates > 1 else [0] * len(wanted)
         for w, ns, b in zip(written, new, best): w += ns[b]
@@ -314,5 +319,5 @@ def transfer(
     valence='positive',# 1 or "negative", 2 or "positive", or a float from 0. (sad) to 1. (happy)
     **settings,        # as in `versions`: strength, likeness, seed, bars, temperature, top_p, candidates, model, callback
 )->Result:
-    "Write a new version of a piece with another valence: the same bars, meters, tempos, name and ticks."
+    "Write a new version of a piece with another valence: the same bars, meters, tempos, name and ticks; a performance is laid on beats that are found in it."
     return versions(source, [valence], **settings)[0]

@@ -44,7 +44,8 @@ def fit_kernel(
     K = _similar(z, c, gamma).astype(float)                                        # (R, N)
     A = K.T @ (w * K) + penalty * _similar(c, c, gamma) + 1e-6 * np.eye(N)
     alpha = np.linalg.solve(A, K.T @ (w * (target - base)))
-    return {'mean': mean.astype(np.float32), 'sd': sd.astype(np.float32), 'centres': centres, 'alpha': alpha.astype(np.float32), 'base': base.astype(np.float32)}
+    arrays = {'mean': mean, 'sd': sd, 'alpha': alpha, 'base': base}
+    return {name: array.astype(np.float32) for name, array in arrays.items()} | {'centres': centres}
 
 def run_kernel(
     x,                 # (R, F) float32
@@ -52,11 +53,12 @@ def run_kernel(
     gamma:float=.7,    # that it was fitted with
 )->np.ndarray:         # (R, T) above 0 for yes
     "Ask a kernel machine."
-    return _similar(_standard(x, w['mean'], w['sd']), w['centres'].astype(np.float32), gamma) @ w['alpha'] + w['base']
+    centres = w['centres'].astype(np.float32, copy=False)
+    return _similar(_standard(x, w['mean'], w['sd']), centres, gamma) @ w['alpha'] + w['base']
 
 # %% ../nbs/02d_learners.ipynb #0000000b
 def _best_question(binned, leaf, slope, curve, leaves, bins, l2):
-    "The column and bin edge that part the rows of all leaves best; `binned` (r, K), `leaf` (r,), `slope` and `curve` (r K,), one for every entry of `binned`."
+    "The column and bin edge that part the rows of all leaves best; `binned` (r, K), `leaf` (r,), `slope` and `curve` (r K,) as `binned`."
     K = binned.shape[1]
     cell = ((leaf[:, None] * K + np.arange(K)) * bins + binned).ravel()
     below_slope, below_curve = (np.bincount(cell, v, leaves * K * bins).reshape(leaves, K, bins).cumsum(2) for v in (slope, curve))
@@ -86,8 +88,9 @@ def fit_trees(
     binned = np.stack([np.searchsorted(edges[f], x[:, f].astype(np.float32)) for f in range(F)], 1)    # (R, F) how many edges lie below
     y, w = label[owner], (weight / weight.mean())[owner]
     piece = np.unique(song, return_inverse=True)[1][owner]
-    K, odds = max(4, int(columns * F)), np.zeros(R)
-    feature, threshold, leaf = np.zeros((trees, depth), np.int16), np.zeros((trees, depth), np.float32), np.zeros((trees, 2 ** depth), np.float32)
+    K, odds = min(F, max(4, int(columns * F))), np.zeros(R)                        # questions to choose from; log odds
+    feature, threshold = np.zeros((trees, depth), np.int16), np.zeros((trees, depth), np.float32)
+    leaf = np.zeros((trees, 2 ** depth), np.float32)
     for t in range(trees):
         p = sigmoid(odds)
         rows = np.flatnonzero((rng.random(piece.max() + 1) < share)[piece])

@@ -7,7 +7,7 @@ workers  two workers beside one, whole runs
 memory   peak memory of a run, all its processes, at 1,000 and at 8,000 files (copies of samples/)
 all      everything in CORPORA, performances' beats estimated, in minutes
 reckon   what the rates come to for Lakh's 178,000 files and for a million"""
-import argparse, json, os, shutil, statistics, subprocess, sys, tempfile, time, warnings
+import argparse, gc, json, os, statistics, subprocess, sys, tempfile, time, warnings
 os.environ['OMP_NUM_THREADS'] = '1'
 from pathlib import Path
 
@@ -52,6 +52,7 @@ def rows(data, count=200, repeats=3):
             def tokenise():
                 for s in scores: theirs.encode(s.copy())
             ours()                                                             # warm
+            gc.collect(); gc.freeze()                                          # or much of MidiTok's time is the collector's, walking what else is loaded
             pairs = [(cpu(ours), cpu(tokenise)) for _ in range(repeats)]
         a, b = (1e3 * statistics.median(x) / len(files) for x in zip(*pairs))
         out[name] = dict(files=len(files), ours_ms=a, miditok_ms=b, ratio=b / a)

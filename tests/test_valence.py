@@ -1,35 +1,19 @@
-import json, math, subprocess, sys
+"Valence: what the classifiers say of whom, that they explain themselves, and that fitting and measuring never leak."
+import math, subprocess, sys
 import numpy as np, pytest
+from emotionwave.ear import note_events, pretrain
+from emotionwave.features import FAMILIES, GROUPS
 from emotionwave.midi import Key, Song
-from emotionwave.valence import (FAMILIES, GROUPS, MIN_NOTES, Listener, calibration_error, cross_validate, explain, feature_names, features, fit_judge, fit_labeller, hear,
-                                 label_dataset, label_files, labelled_clips, load_judge, load_labeller, load_listener, note_events, pretrain, swap_mode, vary)
-
-
-def piece(minor=False, beat=480, low=0, repeats=2):
-    "I IV V I in broken chords under a tune, in C."
-    chords = [(0, 4, 7), (5, 9, 12), (7, 11, 14), (0, 4, 7)]
-    tune = [(12, 16, 19, 16), (17, 21, 17, 16), (19, 23, 21, 19), (24, 19, 16, 12)]
-    flat = lambda p: p - (minor and p % 12 in (4, 9, 11))
-    rows = []
-    for bar in range(4 * repeats):
-        for j in range(4):
-            at = (4 * bar + j) * beat
-            rows += [(at, beat, 48 + low + flat(chords[bar % 4][(0, 1, 2, 1)[j]]), 55), (at, int(beat * (1 if minor else .7)), 60 + low + flat(tune[bar % 4][j]), 80)]
-    return Song(*np.array(rows).T)
-
-
-def first_notes(song, n): return Song(song.onset[:n], song.duration[:n], song.pitch[:n], song.velocity[:n])
-
-odd = {'one note': Song([0], [1], [0], [1]), 'one chord': Song([5] * 20, [1] * 20, [60] * 20, [64] * 20), 'an endless note': Song([0, 2 * 10**8], [10**8, 1], [0, 127], [1, 127]),
-       'slowest tempo': Song([0, 0], [1, 1], [60, 61], [64, 64], tempo_bpm=[3.6]), 'coarsest ticks': Song(range(40), [1] * 40, range(40), [64] * 40, tpq=1),
-       'a year apart': Song(np.arange(16) * 10**7, [10**7] * 16, [60] * 16, [64] * 16)}
+from emotionwave.valence import (MIN_NOTES, Listener, calibration_error, cross_validate, explain, fit_judge, fit_labeller, hear, labelled_clips,
+                                 load_judge, load_labeller, load_listener, swap_mode, vary)
+from pieces import first_notes, odd, piece
 
 
 @pytest.fixture(scope='module', params=[load_listener, load_labeller, load_judge], ids=['listener', 'labeller', 'judge'])
 def classifier(request): return request.param()
 
 
-# ---- features
+# ---- what the classifiers say
 
 def test_swapping_the_mode_twice_gives_the_song_back():
     song = piece()
@@ -37,41 +21,6 @@ def test_swapping_the_mode_twice_gives_the_song_back():
     assert swap_mode(minor, Key(0, 'minor', 1.)) == song and set(minor.pitch % 12) == {0, 2, 3, 5, 7, 8, 10}
     assert (minor.onset == song.onset).all() and len(minor) == len(song)
 
-
-def test_families_name_every_feature_and_a_group_for_it():
-    assert len(feature_names) == len(set(feature_names)) == sum(n for _, n, _ in FAMILIES.values()) and {g for g, _, _ in FAMILIES.values()} == set(GROUPS)
-    assert features([]).shape == (0, len(feature_names))
-
-
-@pytest.mark.parametrize('name', odd)
-def test_features_are_finite_for_any_song(name):
-    assert np.isfinite(features([odd[name]])).all()
-
-
-def test_features_do_not_depend_on_what_else_is_in_the_batch():
-    songs = [piece(), piece(True, 700), *odd.values(), vary(piece(repeats=8), np.random.default_rng(0))]
-    np.testing.assert_allclose(features(songs), np.concatenate([features([s]) for s in songs]), atol=1e-9)
-
-
-def test_features_do_not_change_with_the_ticks_or_the_tempo_that_write_the_same_seconds():
-    song = piece()
-    np.testing.assert_allclose(features([song]), features([song.replace(onset=song.onset * 2, duration=song.duration * 2, tempo_bpm=[240.])]), atol=1e-6)
-
-
-def test_a_transposed_piece_differs_in_register_only():
-    a, b = features([piece(), piece(low=3)])
-    for k, x, y in zip(feature_names, a, b):
-        if FAMILIES[k.rsplit(' ', 1)[0]][0] != 'register': assert x == pytest.approx(y, abs=1e-9), k
-
-
-def test_shares_lie_between_0_and_1():
-    x = dict(zip(feature_names, features([vary(piece(), np.random.default_rng(1))])[0]))
-    for family in ('degrees', 'steps', 'melody bigrams', 'chords', 'chord motion', 'octaves', 'stroke sizes'):
-        values = [x[f'{family} {i}'] for i in range(FAMILIES[family][1])]
-        assert min(values) >= 0 and sum(values) == pytest.approx(1), family
-
-
-# ---- what the classifiers say
 
 def test_shipped_weights_are_small_and_load_without_torch_for_labeller_and_listener():
     code = ('import sys, numpy as np; from emotionwave.midi import Song; from emotionwave.valence import load_labeller, load_listener;'
@@ -236,68 +185,3 @@ def test_clips_of_one_song_never_lie_in_two_splits(tmp_path):
     assert set(clips.split) == {'labeller', 'judge'} and (clips.valence == clips.path.map(lambda p: p.name[1] == '1')).all()
     assert set(clips.split[clips.song.str.startswith('val')]) == {'labeller'}
     with pytest.raises(FileNotFoundError, match='neither EMOPIA_1.0/split nor'): labelled_clips(tmp_path / 'nowhere')
-
-
-# ---- labelling files and corpora
-
-def test_files_that_cannot_be_judged_say_why(tmp_path):
-    piece().save(tmp_path / 'b.mid'); first_notes(piece(), 5).save(tmp_path / 'c.mid'); (tmp_path / 'a.mid').write_bytes(b'no midi')
-    a, b, c = label_files([tmp_path])
-    assert a['problem'] and a['valence'] is None and b['problem'] is None and 0 < b['valence'] < 1 and b['quadrant'] in (1, 2, 3, 4) and sum(b['probabilities']) == pytest.approx(1)
-    assert c['problem'] == 'too short to judge: 5 notes, 8 are needed' and c['valence'] is None and 'NaN' not in json.dumps([a, b, c])
-    with pytest.raises(FileNotFoundError, match='no MIDI files'): (tmp_path / 'empty').mkdir(); label_files(tmp_path / 'empty')
-
-
-def command(*args):
-    from emotionwave.cli import main
-    return main([str(a) for a in args])
-
-
-def test_the_command_prints_a_row_a_song_and_fails_for_one_without_a_label(tmp_path, capsys):
-    piece().save(tmp_path / 'b.mid')
-    assert command('label', tmp_path / 'b.mid') == 0
-    out = capsys.readouterr().out.splitlines()
-    assert out[0].split() == ['valence', 'arousal', 'quadrant', 'key', 'file'] and 'C major' in out[1] and len(out) == 2
-    first_notes(piece(), 5).save(tmp_path / 'c.mid')
-    assert command('label', tmp_path, '--json', '--by', 'judge') == 1
-    rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert [r['valence'] is None for r in rows] == [False, True]
-    assert command('label', tmp_path / 'nothing.mid') == 1 and 'no such file or folder' in capsys.readouterr().err
-
-
-def dataset(folder, shards=3):
-    import pyarrow as pa, pyarrow.parquet as pq
-    from dataclasses import asdict
-    from emotionwave.tokens import TokenConfig, Tokenizer
-    tok = Tokenizer(); folder.mkdir()
-    schema = pa.schema([('ids', pa.list_(pa.int16())), ('tonic', pa.int8()), ('bpm', pa.float32()), ('valence', pa.float32()), ('label_source', pa.string()), ('arousal', pa.float32()), ('arousal_source', pa.string())],
-                       metadata={'emotionwave': json.dumps(dict(fingerprint='f'))})
-    for k in range(shards):
-        ids = [tok.encode(s, tonic=0).ids.tolist() for s in (piece(), piece(True, 900), piece(low=3))]
-        row = dict(ids=ids, tonic=[0, 0, 0], bpm=[130., 60., 120.], valence=[None, .9, 0.], label_source=[None, 'labeller', 'people'], arousal=[None, None, 1.], arousal_source=[None, None, 'people'])
-        pq.write_table(pa.table(row, schema), folder / f'{k}.parquet')
-    (folder / 'dataset.json').write_text(json.dumps(dict(tokens=asdict(TokenConfig()), config={}, shards={f'{k}.parquet': 3 for k in range(shards)})))
-    return folder
-
-
-def test_labelling_a_corpus_resumes_after_a_kill_and_keeps_what_people_said(tmp_path):
-    import pyarrow.parquet as pq
-    folder, labeller = dataset(tmp_path / 'data'), load_labeller()
-    def stop(name, i, n):
-        if i == 2: raise KeyboardInterrupt
-    with pytest.raises(KeyboardInterrupt): label_dataset(folder, labeller, stop)
-    done = [(folder / f'{k}.parquet').read_bytes() for k in range(2)]
-    assert label_dataset(folder, labeller) == dict(shards=3, labelled=2, kept=1, skipped=2)
-    assert [(folder / f'{k}.parquet').read_bytes() for k in range(2)] == done
-    table = pq.read_table(folder / '2.parquet'); rows = table.to_pylist()
-    assert [r['label_source'] for r in rows] == ['labeller', 'labeller', 'people'] and [r['arousal_source'] for r in rows] == ['labeller', 'labeller', 'people']
-    assert rows[0]['valence'] > rows[1]['valence'] and rows[2]['valence'] == 0 and rows[2]['arousal'] == 1
-    about = json.loads(table.schema.metadata[b'emotionwave']); assert about['fingerprint'] == 'f' and about['labelled_by'] == labeller.fingerprint
-    assert label_dataset(folder, load_listener())['skipped'] == 0                           # another classifier labels anew
-    with pytest.raises(FileNotFoundError, match='no dataset.json'): label_dataset(tmp_path)
-
-
-def test_the_command_labels_a_formatted_folder_but_not_with_the_judge(tmp_path, capsys):
-    folder = dataset(tmp_path / 'data')
-    assert command('label', folder, '--by', 'judge') == 1 and 'could not be judged' in capsys.readouterr().err
-    assert command('label', folder) == 0 and '6 fragments labelled in 3 shards' in capsys.readouterr().out

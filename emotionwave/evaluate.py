@@ -372,11 +372,12 @@ A transformer VAE with in-attention conditioning and a valence-free skeleton; se
 
 **Size.** {parameters:.2f} M parameters in 16 bits; {model}.
 
-**Data.** {fragments:,} fragments of eight bars ({tokens:,} tokens) of EMOPIA 1.0 (CC BY-NC-SA 4.0), VGMIDI (no licence stated), POP909 (MIT), Pop1K7 (no licence stated)
-and the scores of ASAP (CC BY-NC-SA 4.0). Because of these, use the weights for non-commercial purposes. Fragments that people labelled (EMOPIA, part of VGMIDI) keep their label;
+**Data.** {fragments:,} fragments of eight bars ({tokens:,} tokens) of EMOPIA 1.0 (CC BY-NC-SA 4.0), VGMIDI (no licence stated), POP909 (MIT), Pop1K7 (no licence stated),
+ASAP (CC BY-NC-SA 4.0), the piano-e-competition (no licence stated) and PiJAMA (CC BY-NC 3.0). Because of these, use the weights for non-commercial purposes. Fragments that people labelled (EMOPIA, part of VGMIDI) keep their label;
 the labeller in `emotionwave/models/labeller` labelled the rest. No piece of any corpus is in this repository.
 
-**Splits.** By song: a stable hash of corpus and song, 90 % train, 5 % valid, 5 % test; EMOPIA's official validation clips are not trained on. `emotionwave.format.split_of` says where a song is.
+**Splits.** By piece: a stable hash of corpus and song, 90 % train, 5 % valid, 5 % test, and a piece of several songs goes where the one that is held back longest goes (in the first training, by song alone);
+EMOPIA's official validation clips are not trained on. `emotionwave.format.split_of` says where a song is.
 
 **Training.** {steps:,} steps in {hours:.1f} hours on a CPU; settings {config}. {history}Validation cross-entropy {ce:.3f} nats a token, all of the skeleton shown.
 

@@ -424,6 +424,8 @@ def format_corpora(
         if progress: progress(done, len(files), "formatting")
     for p in output.glob("*.parquet"):  # ours, of files that are gone or of other settings
         if p.name not in infos and _shard_info(p): p.unlink()
+    by = {i.get("labelled_by") for i in infos.values()}  # `label_dataset` may have labelled them anew
+    if len(by) == 1 and None not in by: settings["labelled_by"] = by.pop()
     report = Report(settings | _add_up([(name, part[0].corpus, infos[name]) for name, part, *_ in shards], files))
     write_atomic(output / "dataset.json", (json.dumps(report.info, indent=1, sort_keys=True) + "\n").encode())
     return report

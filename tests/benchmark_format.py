@@ -61,7 +61,7 @@ def rows(data, count=200, repeats=3):
 def figures(path):
     "What the original's notebook computes of a file with music21: its key, and energy's velocity, density, rhythm, range and tempo."
     import music21
-    score = music21.converter.parse(path, format='midi')
+    score = music21.converter.parse(path, format='midi', forceSource=True)
     key = score.analyze('key')
     notes = list(score.flatten().notes)
     pitches = [p.midi for n in notes for p in n.pitches]

@@ -3,6 +3,7 @@ import os, sys, time
 os.environ.setdefault('OMP_NUM_THREADS', '1')
 from multiprocessing import get_context
 from pathlib import Path
+sys.path.insert(0, str(Path(__file__).parent.parent))
 from emotionwave.midi import read_song
 from emotionwave.valence import load_judge, load_labeller, load_listener
 

@@ -340,7 +340,8 @@ def test_the_sources_are_whole():
 # ---- being stopped
 
 CHILD = '''
-import sys
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)                     # a shell that starts jobs in the background has it ignored
 from emotionwave.download import Source, download
 name, url, check, folder = sys.argv[1:]
 download(Source(name, url, check, "none", url), folder, lambda done, total: print(done, flush=True))

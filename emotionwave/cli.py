@@ -291,7 +291,13 @@ def _line(e):
 def main(argv=None):
     "Run the command; exit status 0 when all went well, 1 with one clear line when not, 2 for wrong usage."
     args = parser().parse_args(argv)
-    try: return globals()[args.command](args)
+    try:
+        status = globals()[args.command](args)
+        sys.stdout.flush()
+        return status
+    except BrokenPipeError:                                                   # the reader of what is printed has gone, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except KeyboardInterrupt:
         print('emotionwave: stopped; nothing half-written was left', file=sys.stderr)
         return 130

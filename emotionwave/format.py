@@ -363,7 +363,8 @@ def _compare(files, output, run, progress):
     "Find the pairs of files that hold the same piece, or read what a run before this found: list of [i, j, similarity]."
     identity = _sha1([[f.corpus, f.name, _size(f.path)] for f in files])
     try: known = json.loads((output / "alike.json").read_text())
-    except (OSError, ValueError): known = {}
+    except (OSError, ValueError): known = None
+    if not isinstance(known, dict) or not isinstance(known.get("pairs"), list): known = {}
     folder, done = output / f".sketches-{identity[:16]}", 0
     for old in output.glob(".sketches-*"):
         if old != folder or known.get("fingerprint") == identity: shutil.rmtree(old)
@@ -403,7 +404,7 @@ def format_corpora(
     progress=None,  # called with (files done, files in all, "comparing" or "formatting")
 ) -> "Report":
     "Format corpora into a folder of Parquet shards with a dataset.json."
-    output, workers = Path(output), workers or os.cpu_count() or 1
+    output, workers = Path(output), (os.cpu_count() or 1) if workers is None else workers
     if workers < 1: raise ValueError(f"workers must be at least 1, got {workers}")
     run = _engine(engine, workers, scheduler)
     files = _gather([folders] if isinstance(folders, (str, Path)) else list(folders), config)

@@ -71,10 +71,9 @@ def figures(path):
 
 def attributes_and_key(data, count=6):
     "Files a second of music21 and of ours, on the same fragments of eight bars written as files."
-    import numpy as np
     from emotionwave.attributes import attributes_table
     from emotionwave.corpora import read_file
-    from emotionwave.midi import find_key, read_song
+    from emotionwave.midi import find_key
     out = {}
     for name in ('POP909', 'Pop1K7', 'EMOPIA'):
         files = some(data, name, count)

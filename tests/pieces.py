@@ -1,4 +1,4 @@
-"Small pieces that several test files hear: a tune with chords in C, and songs that are odd in one way each."
+"Small pieces that several test files hear: a tune with chords in C, random tunes, and songs that are odd in one way each."
 import numpy as np
 from emotionwave.midi import Song
 
@@ -14,6 +14,15 @@ def piece(minor=False, beat=480, low=0, repeats=2):
             at = (4 * bar + j) * beat
             rows += [(at, beat, 48 + low + flat(chords[bar % 4][(0, 1, 2, 1)[j]]), 55), (at, int(beat * (1 if minor else .7)), 60 + low + flat(tune[bar % 4][j]), 80)]
     return Song(*np.array(rows).T)
+
+
+def tune(seed, bars=20, **columns):
+    "Eight notes a bar, in C major or A minor."
+    rng = np.random.default_rng(seed)
+    n = 8 * bars
+    scale = np.array([0, 2, 4, 5, 7, 9, 11, 12, 14, 16, 17, 19, 21, 23]) + 60 - 3 * (seed % 2)
+    return Song(onset=240 * np.arange(n), duration=rng.choice([120, 240, 480], n), pitch=scale[rng.integers(0, 14, n)],
+                velocity=rng.integers(40, 100, n), **columns)
 
 
 def first_notes(song, n): return Song(song.onset[:n], song.duration[:n], song.pitch[:n], song.velocity[:n])

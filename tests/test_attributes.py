@@ -4,19 +4,7 @@ import numpy as np, pytest
 from emotionwave import attributes as page
 from emotionwave.attributes import ATTRIBUTES, attribute_names, attributes, attributes_of, attributes_table, energy
 from emotionwave.midi import Song, find_key, keys_of
-
-
-def piece(minor=False, beat=480, low=0, repeats=2):
-    "I IV V I in broken chords under a tune, in C."
-    chords = [(0, 4, 7), (5, 9, 12), (7, 11, 14), (0, 4, 7)]
-    tune = [(12, 16, 19, 16), (17, 21, 17, 16), (19, 23, 21, 19), (24, 19, 16, 12)]
-    flat = lambda p: p - (minor and p % 12 in (4, 9, 11))
-    rows = []
-    for bar in range(4 * repeats):
-        for j in range(4):
-            at = (4 * bar + j) * beat
-            rows += [(at, beat, 48 + low + flat(chords[bar % 4][(0, 1, 2, 1)[j]]), 55), (at, int(beat * (1 if minor else .7)), 60 + low + flat(tune[bar % 4][j]), 80)]
-    return Song(*np.array(rows).T)
+from pieces import piece
 
 
 def test_energy_follows_the_formula_by_hand():

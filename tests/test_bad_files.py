@@ -3,7 +3,6 @@
 Beside each case stands where it was met; numbers are of issues and pull requests on GitHub."""
 import json, os, subprocess, sys
 from pathlib import Path
-import numpy as np
 import pytest
 from emotionwave.midi import MAX_BARS, MAX_BYTES, MAX_TICK, MidiError, Song, as_song, read_song, unlap, write_atomic
 from smf import END, QUARTERS, TWO, chunk, events, header, meter, midi, notes, off, on, tempo, title, vlq

@@ -300,3 +300,10 @@ def test_the_other_commands_say_what_was_wrong_in_one_line(args, says, command, 
     status, out, err = command(*args)
     assert (status, out) == (1, []) and len(err) == 1 and says in err[0], err
     assert names(here) == []
+
+
+def test_a_reader_that_goes_early_gets_no_complaint():
+    import os, subprocess, sys
+    done = subprocess.Popen([sys.executable, '-m', 'emotionwave.cli', 'download'], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=dict(os.environ, PYTHONPATH=os.getcwd()))
+    done.stdout.close()
+    assert done.wait(30) == 0 and done.stderr.read() == ''

@@ -2,25 +2,15 @@
 import os, shutil, sys, tempfile
 from functools import lru_cache
 from pathlib import Path
-import numpy as np
 import pytest
 from emotionwave.corpora import File, corpus_files, genres, read_file
-from emotionwave.midi import Song
-
-
-def tune(seed, bars=5, **columns):
-    "Eight notes a bar, in C major or A minor."
-    rng = np.random.default_rng(seed)
-    n = 8 * bars
-    scale = np.array([0, 2, 4, 5, 7, 9, 11, 12, 14, 16, 17, 19, 21, 23]) + 60 - 3 * (seed % 2)
-    return Song(onset=240 * np.arange(n), duration=rng.choice([120, 240, 480], n), pitch=scale[rng.integers(0, 14, n)],
-                velocity=rng.integers(40, 100, n), **columns)
+from pieces import tune
 
 
 @lru_cache(1)
 def song_bytes():
     with tempfile.TemporaryDirectory() as d:
-        tune(1).save(Path(d) / "a.mid")
+        tune(1, 5).save(Path(d) / "a.mid")
         return (Path(d) / "a.mid").read_bytes()
 
 
@@ -410,7 +400,7 @@ def test_a_song_is_laid_on_the_beats_of_its_corpus(tmp_path, beats, meter):
 
 
 def test_beats_that_are_none_are_told_by_name_and_missing_ones_do_without(tmp_path):
-    tune(1).save(tmp_path / "a.mid")
+    tune(1, 5).save(tmp_path / "a.mid")
     file = File(tmp_path / "a.mid", "POP909", "a.mid", "a", beats=tmp_path / "beat_midi.txt")
     assert len(read_file(file)) == 40
     write(tmp_path / "beat_midi.txt", "not a beat")

@@ -7,15 +7,7 @@ from emotionwave.corpora import File
 from emotionwave.format import FormatConfig, as_songs, format_corpora, fragments, load_dataset, pieces, read_report, spans, split_of
 from emotionwave.midi import Song, find_key, read_song
 from emotionwave.tokens import TokenConfig, Tokenizer
-
-
-def tune(seed, bars=20, **columns):
-    "Eight notes a bar, in C major or A minor."
-    rng = np.random.default_rng(seed)
-    n = 8 * bars
-    scale = np.array([0, 2, 4, 5, 7, 9, 11, 12, 14, 16, 17, 19, 21, 23]) + 60 - 3 * (seed % 2)
-    return Song(onset=240 * np.arange(n), duration=rng.choice([120, 240, 480], n), pitch=scale[rng.integers(0, 14, n)],
-                velocity=rng.integers(40, 100, n), **columns)
+from pieces import tune
 
 
 def put(folder, *names, bars=20):
@@ -370,7 +362,7 @@ def test_dask_writes_the_same_bytes(corpora, tmp_path):
 
 @pytest.mark.parametrize("settings, error, text", [
     (dict(engine="spark"), ValueError, "engine is 'processes' or 'dask', got 'spark'"), (dict(scheduler="tcp://x:1"), ValueError, "pass engine='dask'"),
-    (dict(workers=-1), ValueError, "workers must be at least 1"), (dict(labeller="people"), ValueError, "labeller is 'default'")])
+    (dict(workers=-1), ValueError, "workers must be at least 1"), (dict(workers=0), ValueError, "workers must be at least 1, got 0"), (dict(labeller="people"), ValueError, "labeller is 'default'")])
 def test_a_wrong_way_to_run_is_one_clear_error(corpora, tmp_path, settings, error, text):
     with pytest.raises(error, match=text): format_half(corpora, tmp_path / "out", **settings)
     assert not (tmp_path / "out").exists()
@@ -477,3 +469,12 @@ def test_arousal_is_heard_too_and_says_where_it_comes_from(corpora, tmp_path):
     frame = load_dataset(tmp_path / "out")
     assert frame.arousal.between(0, 1).sum() == frame.arousal_source.notna().sum() > 0.9 * len(frame)
     assert set(frame[frame.corpus == "EMOPIA"].arousal_source) == {"people"} and set(frame[frame.corpus == "POP909"].arousal_source) == {"labeller"}
+
+
+@pytest.mark.parametrize("text", ["[]", "{", '{"fingerprint": 3}', "null"])
+def test_a_damaged_record_of_what_is_alike_is_made_anew(corpora, tmp_path, text):
+    format_half(corpora / "emotions", tmp_path / "out")
+    before = content(tmp_path / "out")
+    (tmp_path / "out" / "alike.json").write_text(text)
+    format_half(corpora / "emotions", tmp_path / "out")
+    assert content(tmp_path / "out") == before

@@ -2,7 +2,7 @@
 import math, subprocess, sys
 import numpy as np, pytest
 from emotionwave.ear import note_events, pretrain
-from emotionwave.features import FAMILIES, GROUPS
+from emotionwave.features import GROUPS
 from emotionwave.midi import Key, Song
 from emotionwave.valence import (MIN_NOTES, Listener, calibration_error, cross_validate, explain, fit_judge, fit_labeller, hear, labelled_clips,
                                  load_judge, load_labeller, load_listener, swap_mode, vary)

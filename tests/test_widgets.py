@@ -1,8 +1,7 @@
 """The app without a browser: what each control does, threads, uploads of both versions of ipywidgets, hostile names, never twice at once."""
-import os, threading, time
+import threading, time
 from html import unescape
 from pathlib import Path
-import numpy as np
 import pytest
 from emotionwave import widgets
 from emotionwave.generate import Result, versions

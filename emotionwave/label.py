@@ -51,7 +51,7 @@ def label_files(
         if callback: callback(len(rows), len(files))
     return rows
 
-# %% ../nbs/03d_label.ipynb #00000009
+# %% ../nbs/03d_label.ipynb #0000000a
 def _songs_of(table, tokenizer, relative):
     "Songs of a shard's rows, at their own pitch and tempo; `relative`: ids are in C, and the tonic is written beside them."
     songs = []
@@ -75,7 +75,7 @@ def _fill_in(table, asked, heard):
             table = table.set_column(at, table.schema.field(at), pa.array(column, table.schema.field(at).type))
     return table
 
-# %% ../nbs/03d_label.ipynb #0000000a
+# %% ../nbs/03d_label.ipynb #0000000b
 def _shard_info(path):
     "What a shard says about itself."
     import pyarrow.parquet as pq
@@ -108,7 +108,7 @@ def _summed_up(folder, about):
     about.pop('labelled_by', None)
     return about | (dict(labelled_by=by.pop()) if len(by) == 1 and None not in by else {})
 
-# %% ../nbs/03d_label.ipynb #0000000b
+# %% ../nbs/03d_label.ipynb #0000000c
 def label_dataset(
     folder,            # as `emotionwave.format.format_corpora` wrote it
     labeller=None,     # a `Labeller`; None: the one that ships

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from .midi import Song, find_key, write_atomic
 from .features import FAMILIES, GROUPS, feature_group, feature_names, features, in_seconds
-from .ear import events_of, layers_of, note_events, pretrain, start_weights, summaries
+from .ear import events_of, layers_of, start_weights, summaries
 from .learners import deal, fit_kernel, fit_linear, fit_logistic, fit_trees, name_hash, rarity, run_kernel, run_linear, run_trees, sigmoid
 
 # %% ../nbs/03_valence.ipynb #00000007

@@ -6,6 +6,7 @@ EXAMPLES = {
     'transfer': '''examples:
   emotionwave transfer song.mid --valence positive --output happy.mid
   emotionwave transfer song.mid --valence 0.2 --bars 0:8 --seed 7 --output sadder.mid
+  emotionwave transfer song.mid --valence 0.1,0.9 --keep melody left    # a sad beginning and a happy end; the melody and the left hand stay
   emotionwave transfer song.mid --valence both --output versions/
   emotionwave transfer folder/ --valence both --output versions/    # NAME.mid, NAME_1.mid (negative), NAME_2.mid (positive)''',
     'listen': '''examples:
@@ -25,13 +26,25 @@ Stopped at any moment and started again, it goes on where it was.''',
   emotionwave label my_midi_folder --json > labels.jsonl
   emotionwave label data                    # a folder that "emotionwave format" wrote: what people did not label is labelled anew
 Stopped while it labels such a folder and started again, it goes on where it was.''',
-    'train': '''examples:
-  emotionwave train data --output runs/first --steps 6000
-  emotionwave train data --output runs/first --resume
+    'train': '''DATA is what "emotionwave format" wrote, or a folder of your own MIDI files, which is then formatted into RUN/data first.
+RUN will hold last/, from which training goes on; best/, which did best on songs that are not learnt from; log.csv and tensorboard/;
+curves.png; and samples/, two of those songs made sadder and happier as training goes, as MIDI and as piano rolls.
+The loss is in nats a token: about 5.9 for a network that knows nothing, below 1 for one that is of use.
+Stopped by Ctrl-C, a power cut or anything else, it goes on with --resume as though nothing had happened.
+
+examples:
+  emotionwave train data --output runs/first                               # from nothing: hours on a laptop
+  emotionwave train data --output runs/first --resume --minutes 60
+  emotionwave train my_midi --output runs/mine --from default              # get the model that ships used to your own pieces
+  emotionwave train data --output runs/small --set d_model=128 lr=0.002 --steps 3000
+  emotionwave train data --output runs/large --preset large --device cuda
+  torchrun --nproc_per_node 8 -m emotionwave.cli train data --output runs/large --preset large --device cuda
   emotionwave transfer song.mid --model runs/first/best''',
     'evaluate': '''examples:
-  emotionwave evaluate songs/ --output report
-  emotionwave evaluate songs/ --output report --model runs/first/best --most 40''',
+  emotionwave evaluate songs/ --output report                       # report/report.html shows and plays it
+  emotionwave evaluate --model runs/first/best --songs songs/ --output report --most 40 --workers 2
+  emotionwave evaluate songs/ --output report --paper runs/paper/best --strengths 0.5 1.5 2
+Stopped at any moment and started again, it goes on where it was.''',
 }
 
 def parser():
@@ -45,13 +58,14 @@ def parser():
                               formatter_class=argparse.RawDescriptionHelpFormatter)
     t = command('transfer', 'write a new version of a piece with another valence')
     t.add_argument('input', type=Path, help='a MIDI file, or a folder of them')
-    t.add_argument('--valence', default='positive', help='1 or negative, 2 or positive, a number from 0.0 (sad) to 1.0 (happy), or both (default: positive)')
+    t.add_argument('--valence', default='positive', help='1 or negative, 2 or positive, a number from 0.0 (sad) to 1.0 (happy), several with commas from the first bar to the last, or both (default: positive)')
     t.add_argument('--output', type=Path, help='file to write; a folder when there are several (default: NAME_1.mid, NAME_2.mid here; for a folder, NAME_versions)')
     t.add_argument('--bars', metavar='A:B', help='bars A to B-1 only, counted from 0')
-    t.add_argument('--strength', type=float, default=1., help='how hard the valence is pressed: 0 not at all, above 1 beyond what is usual (default: 1)')
+    t.add_argument('--strength', type=float, default=1., help='how hard the valence is pressed: 0 rebuilds the input, above 1 is beyond what is usual (default: 1)')
     t.add_argument('--likeness', type=float, default=1., help="share of the piece's skeleton (onsets, lengths, steps) that is kept in sight, 0 to 1 (default: 1)")
-    t.add_argument('--temperature', type=float, default=.9, help='0 for the likeliest notes, higher for bolder ones (default: 0.9)')
-    t.add_argument('--candidates', type=int, default=4, help='how many versions are drawn, of which the best is kept (default: 4)')
+    t.add_argument('--temperature', type=float, default=.7, help='0 for the likeliest notes, higher for bolder ones (default: 0.7)')
+    t.add_argument('--keep', nargs='+', default=(), metavar='PART', help='parts that stay exactly as they are: melody, rhythm, harmony, left, right, or several')
+    t.add_argument('--candidates', type=int, help='how many versions are drawn, of which the best is kept (default: 6)')
     t.add_argument('--seed', type=int, default=0, help='same seed, same bytes (default: 0)')
     t.add_argument('--model', type=Path, help="a checkpoint's folder (default: the one that ships)")
     t.add_argument('--quiet', action='store_true', help='no progress bar')
@@ -81,19 +95,31 @@ def parser():
     v.add_argument('--json', action='store_true', help='print one JSON object a song')
     v.add_argument('--by', choices=('listener', 'labeller', 'judge'), help='who hears: the listener is the most accurate, the labeller labels training data, the judge only judges (default: listener for songs, labeller for a formatted folder)')
     v.add_argument('--quiet', action='store_true', help='no progress bar')
-    r = command('train', 'train the model on a formatted folder')
-    r.add_argument('data', type=Path, help='folder that "format" wrote')
-    r.add_argument('--output', type=Path, required=True, help='folder of the run')
-    r.add_argument('--steps', type=int, help='optimizer steps in all (default: as in TrainConfig)')
+    r = command('train', 'train the model on a formatted folder, or fine-tune it on your own pieces')
+    r.add_argument('data', type=Path, metavar='DATA', help='folder that "format" wrote, or one of MIDI files')
+    r.add_argument('--output', type=Path, required=True, metavar='RUN', help='folder of the run')
+    begin = r.add_mutually_exclusive_group()
+    begin.add_argument('--preset', choices=('default', 'large', 'paper'), help='network and settings: default trains on a CPU, large wants a GPU, paper is the original (default: default)')
+    begin.add_argument('--from', dest='start', metavar='CHECKPOINT', help='begin with what a checkpoint knows, with small steps: its folder, or default for the one that ships')
+    r.add_argument('--resume', action='store_true', help='go on where the run in RUN stopped, with its settings')
+    r.add_argument('--steps', type=int, help="optimizer steps in all (default: the preset's)")
     r.add_argument('--minutes', type=float, help='stop after so long; --resume goes on')
-    r.add_argument('--resume', action='store_true', help='go on where the run in --output stopped')
-    r.add_argument('--device', default='cpu', help='cpu or cuda (default: cpu)')
+    r.add_argument('--set', nargs='+', default=[], metavar='NAME=VALUE', dest='changes', help='other settings, of TrainConfig or ModelConfig, as in lr=0.001')
+    r.add_argument('--samples', type=int, default=2, metavar='N', help='songs of which samples are written whenever a checkpoint is (default: 2)')
+    r.add_argument('--device', help='cpu or cuda (default: cuda if it is there)')
+    r.add_argument('--compile', action=argparse.BooleanOptionalAction, help='compile the network (default: on a GPU)')
+    r.add_argument('--quiet', action='store_true', help='no progress bar')
     e = command('evaluate', 'measure a model on songs it has not seen, beside the rules')
-    e.add_argument('songs', type=Path, help='a folder of MIDI files')
-    e.add_argument('--output', type=Path, required=True, help='folder for report.csv and report.json')
+    e.add_argument('songs', type=Path, nargs='?', help='a folder of MIDI files')
+    e.add_argument('--songs', type=Path, dest='folder', metavar='DIR', help='the same, by name')
+    e.add_argument('--output', type=Path, required=True, help='folder for report.html, report.csv and report.json')
     e.add_argument('--model', type=Path, help="a checkpoint's folder (default: the one that ships)")
+    e.add_argument('--paper', type=Path, help="a checkpoint of the original's network, to be measured beside (default: the one that ships, if one does)")
+    e.add_argument('--strengths', type=float, nargs='*', default=[.5, 1.5], help='at which the model is measured besides its usual one (default: 0.5 1.5)')
     e.add_argument('--most', type=int, default=100, help='songs at the most, spread evenly over the folder (default: 100)')
     e.add_argument('--bars', type=int, default=8, help='bars of each, from its middle (default: 8)')
+    e.add_argument('--workers', type=int, default=1, help='processes (default: 1)')
+    e.add_argument('--quiet', action='store_true', help='no progress bar')
     return p
 
 def _bar(quiet, **settings):
@@ -109,12 +135,12 @@ def _bars_of(text):
 
 def _names(path, valence, folder):
     "Where each version of a piece goes: list of (valence, path)."
-    from emotionwave.generate import valence_of
-    number = lambda v: '1' if valence_of(v) < .5 else '2'
+    from emotionwave.generate import bar_valences, curve_of
+    number = lambda v: '1' if bar_valences(curve_of(v), 64).mean() < .5 else '2'
     return [(v, folder / f'{path.stem}_{number(v)}.mid') for v in (('negative', 'positive') if valence == 'both' else (valence,))]
 
 def _settings(args):
-    return dict(strength=args.strength, likeness=args.likeness, temperature=args.temperature, candidates=args.candidates, seed=args.seed, model=args.model)
+    return dict(strength=args.strength, likeness=args.likeness, keep=args.keep, temperature=args.temperature, candidates=args.candidates, seed=args.seed, model=args.model)
 
 def _writable(folder, make=False):
     "Refuse early, before minutes of work, what could not be written in the end; `make` says that a missing folder will be made."
@@ -187,7 +213,7 @@ def transfer(args):
         results = versions(args.input, [v for v, _ in places], bars=bars, callback=callback, **_settings(args))
     if both: folder.mkdir(parents=True, exist_ok=True)
     _write(args.input, results, places, folder / f'{args.input.stem}.mid' if both and args.output else None)
-    for result, (_, place) in zip(results, places): print(_one_line(f'{place}: {result.source.name} in {result.key}, towards valence {result.valence:g}'))
+    for result, (_, place) in zip(results, places): print(_one_line(f'{place}: {result.source.name} in {result.key}, towards valence {result.asked}'))
     return 0
 
 def listen(args):
@@ -261,25 +287,101 @@ def label(args):
         else: print(f"{r['valence']:7.2f} {r['arousal']:7.2f}  {QUADRANTS[r['quadrant'] - 1]:9} {r['key']:9} {_one_line(r['file'])}")
     return int(any(r['problem'] for r in rows))
 
+def _changes(args):
+    "Settings that --set and --steps change."
+    import json
+    out = {} if args.steps is None else {'steps': args.steps}
+    for text in args.changes:
+        name, equals, value = text.partition('=')
+        try: out[name] = json.loads(value)
+        except ValueError: equals = ''
+        if not equals: raise ValueError(f'--set takes NAME=VALUE, as in lr=0.001 or spell=false, got {text!r}')
+    return out
+
+def _formatted(args):
+    "The formatted folder to train on; a folder of MIDI is formatted into the run's."
+    from emotionwave.corpora import corpus_files
+    from emotionwave.format import format_corpora
+    if not args.data.is_dir() or (args.data / 'dataset.json').is_file() or any(args.data.glob('*.parquet')) or not corpus_files(args.data): return args.data
+    if int(os.environ.get('WORLD_SIZE', 1)) > 1: raise ValueError(f'{args.data}: a folder of MIDI; for many processes, format it first: emotionwave format {args.data} --output DATA')
+    folder = args.output / 'data'
+    with _bar(args.quiet, desc='formatting', unit='file') as progress:
+        def callback(done, total, stage): progress.total = total; progress.update(done - progress.n)
+        report = format_corpora([args.data], folder, progress=callback)
+    print(f"{folder}: {sum(report.info['shards'].values())} fragments of the MIDI files in {args.data}", file=sys.stderr)
+    return folder
+
+def _sampler(net, tokenizer, songs, folder):
+    "Write songs and their sadder and happier versions as MIDI and piano rolls."
+    from emotionwave.listen import draw, png
+    from emotionwave.midi import write_atomic
+    from emotionwave.model import EmotionVAE
+    if isinstance(net, EmotionVAE):
+        from emotionwave.generate import versions
+        make = lambda song: [r.song for r in versions(song, ['negative', 'positive'], candidates=1, model=folder / '..' / '..' / 'last')]   # a new name each time, since checkpoints are kept by name
+    else:
+        from emotionwave.paper import rewrite
+        make = lambda song: [rewrite(net.eval(), tokenizer, song, v, tokens=150) for v in ('negative', 'positive')]   # it has no cache, so a whole fragment takes long
+    folder.mkdir(parents=True, exist_ok=True)
+    for song in songs:
+        for ending, s in zip(('', '_1', '_2'), (song, *make(song))):
+            s.save(folder / f'{song.name}{ending}.mid')
+            if len(s): write_atomic(folder / f'{song.name}{ending}.png', png(draw(s, title=f'{song.name}{ending}')))
+
+class _Progress:
+    "The bar of a training run; where there is no terminal, a line at each validation."
+    def __init__(self, quiet):
+        self.bar, self.quiet = _bar(quiet, unit='step', bar_format='{percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt}{postfix}'), quiet
+
+    def __call__(self, r):
+        for note in r.get('notes', ()): self.say(note)
+        left = f"{r['left_s'] // 3600:.0f}:{r['left_s'] // 60 % 60:02.0f} h left"
+        text = f"loss {r['ce']:.3f}, {r['tokens_s']:,.0f} tokens/s, {left}"
+        if 'valid_ce' in r:
+            self.seen = f", held out {r['valid_ce']:.3f}"
+            if self.bar.disable and not self.quiet: self.say(f"step {r['step']} of {r['steps']}: {text}{self.seen}")
+        self.bar.total = r['steps']
+        self.bar.set_postfix_str(text + getattr(self, 'seen', ''), refresh=False)
+        self.bar.update(r['step'] - self.bar.n)
+
+    def say(self, line): self.bar.write(line, file=sys.stderr)
+
 def train(args):
     "Train; returns the exit status."
-    from emotionwave.train import TrainConfig, train
-    config = TrainConfig(**({'steps': args.steps} if args.steps else {}))
-    with _bar(False, total=config.steps, unit='step') as progress:
-        def callback(r):
-            progress.update(r['step'] - progress.n)
-            progress.set_postfix(loss=f"{r['ce']:.3f}", tokens_s=f"{r['tokens_s']:.0f}", left=f"{r['left_s'] / 60:.0f}min", **({'valid': f"{r['valid_ce']:.3f}"} if 'valid_ce' in r else {}))
-        best = train(args.data, args.output, config, resume=args.resume, callback=callback, device=args.device, minutes=args.minutes)
-    print(f'best checkpoint: {best}')
+    from emotionwave.checkpoint import find_checkpoint
+    from emotionwave.train import begun, chosen, join, train
+    first = os.environ.get('RANK', '0') == '0'
+    try:
+        begins = not begun(args.output, args.resume)
+        join(args.device)
+        changes, run = _changes(args), None if begins else args.output / 'last'
+        config, sizes = chosen(args.preset, None if run else args.start, run, changes)
+        data, progress = _formatted(args), _Progress(args.quiet or not first)
+        with progress.bar:
+            best = train(data, args.output, config, sizes, resume=args.resume, callback=progress, device=args.device, minutes=args.minutes, start=args.start,
+                         sampler=_sampler if args.samples else None, samples=args.samples, compile=args.compile)
+    except KeyboardInterrupt:
+        try: kept = f'{find_checkpoint(args.output / "last")} is whole, and --resume goes on from it'
+        except FileNotFoundError: kept = 'nothing was begun'
+        if first: print(f'emotionwave: stopped; {kept}', file=sys.stderr)
+        return 130
+    except Exception:
+        if first: raise
+        return 1                                                               # the first process has said it
+    if first: print(f'best checkpoint: {best}')
     return 0
 
 def evaluate(args):
     "Evaluate; returns the exit status."
     from emotionwave.evaluate import evaluate_folder, summary
-    with _bar(False, unit='song') as progress:
+    if (args.songs is None) == (args.folder is None): raise ValueError('give one folder of songs, as in: emotionwave evaluate songs/ --output report')
+    with _bar(args.quiet, unit='song') as progress:
         def callback(done, total): progress.total = total; progress.update(done - progress.n)
-        rows = evaluate_folder(args.songs, args.output, model=args.model, most=args.most, bars=args.bars, callback=callback)
-    print(summary(rows).to_string())
+        rows = evaluate_folder(args.songs or args.folder, args.output, model=args.model, paper=args.paper, strengths=args.strengths, most=args.most, bars=args.bars,
+                               workers=args.workers, callback=callback)
+    table = summary(rows)
+    print(table[[c for c in table if not c.endswith('_labeller')]].to_string())
+    print(args.output / 'report.html')
     return 0
 
 def _one_line(text): return ' '.join(str(text).split())

@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['DEGREE', 'ModelConfig', 'condition_row', 'condition_slice', 'rotation', 'rotate', 'bias_of', 'attend', 'Attention',
-           'Layer', 'NoteEmbedding', 'Cache', 'EmotionVAE', 'vae_loss']
+           'Layer', 'NoteEmbedding', 'Cache', 'draw_latent', 'EmotionVAE', 'alone', 'divergence', 'cross_entropy',
+           'vae_loss']
 
 # %% ../nbs/05_model.ipynb #00000002
 import math
@@ -21,7 +22,7 @@ class ModelConfig:
     velocities: int = 32         # classes of velocity
     durations: int = 60          # classes of duration
     lowest_pitch: int = 15       # MIDI pitch of pitch class 0 of the vocabulary
-    conditions: dict = field(default_factory=lambda: {'valence': 2, 'genre': 4, 'tempo': 8})  # name -> classes; each has an "unknown" besides
+    conditions: dict = field(default_factory=lambda: {'valence': 2, 'mode': 2, 'arousal': 2, 'genre': 4, 'tempo': 8, 'rhythm': 8, 'polyphony': 8})  # name -> classes; each has an "unknown" besides
     d_model: int = 256           # width
     heads: int = 4               # attention heads
     encoder_layers: int = 2      # layers over the notes of a bar
@@ -91,14 +92,15 @@ def bias_of(
 def attend(
     q, k, v,           # (B, H, T, D), (B, H, S, D), (B, H, S, D)
     bias=None,         # (T, S) or (B, 1, T, S) from `bias_of`; `None` when every query may look everywhere
+    drop:float=0.,     # share of the weights that are dropped
 )->torch.Tensor:       # (B, H, T, D)
     "Scaled dot-product attention (Vaswani et al. 2017, eq. 1)."
     if bias is not None: bias = bias.to(q.dtype)
-    if q.is_cuda or not torch.is_grad_enabled(): return F.scaled_dot_product_attention(q, k, v, bias)
+    if q.is_cuda or not torch.is_grad_enabled(): return F.scaled_dot_product_attention(q, k, v, bias, drop)
     scores = q * q.shape[-1] ** -.5 @ k.transpose(-1, -2)                      # plain, since on a CPU the fused one's gradient takes longer
     if bias is not None: scores = scores + bias
     with torch.autocast(q.device.type, enabled=False): weights = scores.softmax(-1)
-    return weights @ v
+    return (F.dropout(weights, drop) if drop else weights) @ v
 
 # %% ../nbs/05_model.ipynb #00000011
 class Attention(nn.Module):
@@ -176,6 +178,10 @@ class Cache:
         return buf[0][:, :, :m], buf[1][:, :, :m]
 
 # %% ../nbs/05_model.ipynb #0000001b
+def draw_latent(mu, logvar):
+    "Draw z from the Gaussian that the encoder gives (Kingma and Welling 2014, section 2.4)."
+    return mu + torch.randn_like(mu) * (logvar / 2).exp()
+
 class EmotionVAE(nn.Module):
     "Transformer VAE over bars, its decoder conditioned by in-attention and by a skeleton without valence."
     def __init__(self, config:ModelConfig):
@@ -197,7 +203,8 @@ class EmotionVAE(nn.Module):
             for m in (l.attn.out, l.down, *([l.cross.out] if l.cross else [])): nn.init.normal_(m.weight, std=.02 / math.sqrt(2 * config.decoder_layers))
 
     def _start(self, m):
-        if isinstance(m, (nn.Linear, nn.Embedding)): nn.init.normal_(m.weight, std=.02 if isinstance(m, nn.Linear) else .05)
+        std = .001 if m is self.in_attention else .02 if isinstance(m, nn.Linear) else .05   # z is noise at first: quiet beside the tokens
+        if isinstance(m, (nn.Linear, nn.Embedding)): nn.init.normal_(m.weight, std=std)
         if isinstance(m, nn.Linear) and m.bias is not None: nn.init.zeros_(m.bias)
 
     def encode(self, notes, bars:int):
@@ -237,7 +244,7 @@ class EmotionVAE(nn.Module):
         if cache and cache.length and len(at) > 1: raise ValueError('a cache that holds tokens takes one token at a time')
         x, seen, past = self.tokens(ids), bias_of(self.see(bar, skeleton)), None
         if len(at) > 1 or skip is not None:
-            key = torch.arange(int(at[-1]) + 1, device=ids.device)
+            key = torch.arange(ids.shape[1] + (cache.length if cache else 0), device=ids.device)
             past = key <= at[:, None]                                        # (T, keys)
             if skip is not None: past = (past & (key >= skip[:, None, None]) | (key == at[:, None]))[:, None]  # (B, 1, T, keys)
             past = bias_of(past)
@@ -252,13 +259,38 @@ class EmotionVAE(nn.Module):
         return [layer.cross.keys(memory) for layer in self.decoder]
 
     def forward(self, ids, bar, notes, skeleton, conditions):
-        """Logits (B, T, V), mu and logvar (B, K, Z) for training.
+        """Logits (B, T, V), mu and logvar (B, K, Z); z is drawn while training, else it is mu.
         ids, bar (B, T); notes (B, N, 5), what the encoder sees; skeleton (B, S, 5), what is shown; conditions (B, K, W)."""
         mu, logvar = self.encode(notes, conditions.shape[1])
-        z = mu + torch.randn_like(mu) * (logvar / 2).exp()
+        z = draw_latent(mu, logvar) if self.training else mu
         return self.decode(ids, bar, self.bar_input(z, conditions), self.read_skeleton(skeleton), skeleton), mu, logvar
 
-# %% ../nbs/05_model.ipynb #00000023
+    def loss(self, *args, **settings):
+        "Find the loss that this network is trained with, `vae_loss`."
+        return vae_loss(*args, **settings)
+
+# %% ../nbs/05_model.ipynb #00000028
+def alone(x):
+    "Leave a sum as it is: no other process has a share of the batch."
+    return x
+
+def divergence(
+    mu, logvar,        # (B, K, Z)
+    bars,              # (B, K) bool, which bars are there
+    total=alone,      # adds a sum up over the processes that share the batch
+)->torch.Tensor:       # (Z,) nats
+    "Find how far the latents are from the prior, dimension by dimension, in the mean over bars."
+    mu, logvar = mu.float(), logvar.float()
+    return total((.5 * (mu ** 2 + logvar.exp() - 1 - logvar) * bars[..., None]).sum((0, 1))) / total(bars.sum())
+
+def cross_entropy(
+    logits,            # (B, T, V)
+    targets,           # (B, T) ids, -1 where there is nothing to say
+    total=alone,      # as in `divergence`
+)->torch.Tensor:       # nats a token
+    "Find how surprising the targets are, in the mean over tokens."
+    return total(F.cross_entropy(logits.flatten(0, 1).float(), targets.flatten(), ignore_index=-1, reduction='sum')) / total((targets >= 0).sum())
+
 def vae_loss(
     logits,            # (B, T, V)
     targets,           # (B, T) ids, -1 where there is nothing to say
@@ -266,10 +298,9 @@ def vae_loss(
     bars,              # (B, K) bool, which bars are there
     beta:float=.5,     # weight of the divergence
     free_bits:float=.1,# nats a dimension and bar that cost nothing
+    total=alone,      # as in `divergence`
 )->tuple:              # loss; its parts: cross-entropy (nats a token), divergence (nats a bar)
     "Find the loss of the VAE."
-    ce = F.cross_entropy(logits.flatten(0, 1).float(), targets.flatten(), ignore_index=-1)
-    mu, logvar = mu.float()[bars], logvar.float()[bars]                      # (bars, Z)
-    kl = (.5 * (mu ** 2 + logvar.exp() - 1 - logvar)).mean(0)                # (Z,)
-    tokens_a_bar = (targets >= 0).sum() / bars.sum()
+    ce, kl = cross_entropy(logits, targets, total), divergence(mu, logvar, bars, total)
+    tokens_a_bar = total((targets >= 0).sum()) / total(bars.sum())
     return ce + beta * kl.clamp(min=free_bits).sum() / tokens_a_bar, ce.detach(), kl.sum().detach()

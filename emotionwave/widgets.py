@@ -14,7 +14,8 @@ import numpy as np
 from .midi import Song, find_key, read_song
 from .listen import picture_html, player_html
 from .valence import load_labeller
-from .generate import versions
+from .decode import KEEPS
+from .generate import CANDIDATES, versions
 
 # %% ../nbs/09_widgets.ipynb #00000005
 MAX_LISTED = 500
@@ -211,6 +212,10 @@ class App:
         self.happy = w.Button(description='☺  Happier', tooltip='Set valence to 1', layout=dict(flex='1 1 100px', width='auto'))
         self.valence, self.valence_track, valence = number(w.BoundedFloatText, w.FloatSlider, 'Valence', 0., 0., 1., .05)
         self.strength, self.strength_track, strength = number(w.BoundedFloatText, w.FloatSlider, 'Strength', 1., 0., 3., .1)
+        self.likeness, self.likeness_track, likeness = number(w.BoundedFloatText, w.FloatSlider, 'Likeness', 1., 0., 1., .1)
+        self.keep = w.Dropdown(options=[('nothing', ()), *((f'the {k} hand' if k in ('left', 'right') else f'the {k}', (k,)) for k in KEEPS), ('melody and left hand', ('melody', 'left'))],
+                               value=(), description='Keep', style=label, layout=wide)
+        self.candidates = w.BoundedIntText(value=CANDIDATES, min=1, max=16, description='Candidates', style=label, layout=dict(width='176px'))
         self.seed = w.BoundedIntText(value=0, min=0, max=2**31 - 1, description='Seed', style=label, layout=dict(width='176px'))
         self.dice = w.Button(description='Another', tooltip='Draw another seed, for another version', layout=dict(width='92px'))
         self.go = w.Button(description='Transfer', tooltip='Write the new version', layout=dict(flex='1 1 120px', width='auto'))
@@ -220,8 +225,8 @@ class App:
         self.history = w.Dropdown(options=[('the piece as it is', -1)], description='Results', style=label, layout=dict(width='auto', display='none'))
         row = lambda *items: w.HBox(items, layout=dict(flex_flow='row wrap'))
         groups = [w.VBox([title('Piece'), self.source, self.folder, self.upload, self.upload_hint, self.piece, row(self.first, self.last, self.whole)]),
-                  w.VBox([title('Feeling'), row(self.sad, self.happy), valence, w.HTML('<div class="ew-scale"><span>sad</span><span>happy</span></div>'), strength]),
-                  w.VBox([title('Version'), row(self.seed, self.dice), row(self.go, self.cancel), self.progress, self.said])]
+                  w.VBox([title('Feeling'), row(self.sad, self.happy), valence, w.HTML('<div class="ew-scale"><span>sad</span><span>happy</span></div>'), strength, likeness]),
+                  w.VBox([title('Version'), self.keep, self.candidates, row(self.seed, self.dice), row(self.go, self.cancel), self.progress, self.said])]
         for g in groups: g.add_class('ew-group')
         controls = w.HBox(groups, layout=dict(flex_flow='row wrap'))
         self.history.add_class('ew-results'); controls.add_class('ew-groups'); self.sad.add_class('ew-sad'); self.happy.add_class('ew-happy'); self.valence_track.add_class('ew-valence'); self.go.add_class('ew-go')
@@ -229,7 +234,7 @@ class App:
         self.box = w.VBox([w.HTML(HEAD), controls, self.history, self.heard, self.stage])
         self.box.add_class('ew-app')
         self.controls = [self.source, self.folder, self.upload, self.piece, self.first, self.last, self.whole, self.sad, self.happy, self.valence, self.valence_track,
-                         self.strength, self.strength_track, self.seed, self.dice, self.go, self.history]
+                         self.strength, self.strength_track, self.likeness, self.likeness_track, self.keep, self.candidates, self.seed, self.dice, self.go, self.history]
 
     def _wire(self):
         "Say what follows from what."
@@ -358,12 +363,13 @@ class App:
         "Write a new version in a thread; does nothing while one is being written."
         if self.song is None or self.job.busy: return
         song, span = self.song, (self.first.value - 1, self.last.value)
-        asked = dict(valence=round(self.valence.value, 3), strength=round(self.strength.value, 3), seed=self.seed.value, bars=span)
+        asked = dict(valence=round(self.valence.value, 3), strength=round(self.strength.value, 3), likeness=round(self.likeness.value, 3), keep=self.keep.value,
+                     candidates=self.candidates.value, seed=self.seed.value, bars=span)
         total = span[1] - span[0]
         def work(check):
             def written(done, of):
                 check(); self.progress.value = progress_html(done, of); self.say(f'Writing: {done} of {of} bars.')
-            made = versions(song, [asked['valence']], strength=asked['strength'], seed=asked['seed'], bars=span, model=self.model, callback=written)[0]
+            made = versions(song, [asked['valence']], model=self.model, callback=written, **{k: v for k, v in asked.items() if k != 'valence'})[0]
             check()
             if not len(made.source): raise ValueError('These bars have no notes; choose others.')
             self.say('Playing it once for the recording.')
@@ -375,7 +381,8 @@ class App:
     def _result(self, made, asked):
         "What is kept of a new version: label, player, what is heard, and the result itself."
         name, (first, last) = feeling(asked['valence']), asked['bars']
-        knobs = f'valence {asked["valence"]:g}, strength {asked["strength"]:g}, seed {asked["seed"]}'
+        kept = f', {" and ".join(asked["keep"])} kept' if asked['keep'] else ''
+        knobs = f'valence {asked["valence"]:g}, strength {asked["strength"]:g}, likeness {asked["likeness"]:g}{kept}, seed {asked["seed"]}'
         title, names = made.source.name or 'Untitled', ('Original', name)
         html = player_html((made.source, made.song), names=names, title=title, about=f'{self._where(made.source, first, last)} · {knobs}', first_bar=first + 1)
         short = title if len(title) <= 40 else title[:39] + '…'

@@ -1,11 +1,12 @@
-"""Write the pieces in `samples/`, byte for byte: `python tests/make_samples.py [folder]`.
+"""Make `samples/`: `python tests/make_samples.py` writes the pieces byte for byte, a negative and a positive version of each by the checkpoint
+that ships, their piano rolls, and the page that shows them, README.md. It takes some minutes; nothing in the folder changes until all is made.
 
 The music below is set down in a small part of ABC notation (abcnotation.com), which a musician can check against the score:
 `C` is middle C, `c` the octave above, `C,` below, `c'` above that; `^ = _` sharp, natural, flat until the bar ends; `2`, `/2`, `3/2` are
 lengths in units of `unit`; `z` a rest; `[CEG]2` a chord; `-` a tie; `(3abc` a triplet; `{b}` a grace note; `.` staccato; `L` an accent;
 `&` a second voice from the bar's start. One thing is ours: `*4` after a note or chord plays it four times. Ornaments and repeats are left out.
 """
-import math, re, sys
+import argparse, hashlib, io, math, re, shutil, sys, tempfile
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -375,6 +376,17 @@ PIECES['night_train'] = Piece(
     D,,A,,D,A,,F,A,,D,A,, | G,,D,G,D,B,D,G,D, | A,,E,A,E,^CE,A,E, | L[D,,D,]8 |''')
 
 
+# ------------------------------------------------------------------------------------------------ the folder
+ROOT = Path(__file__).resolve().parent.parent
+SAMPLES = ROOT / 'samples'
+VERSIONS = ('negative', 'positive')
+SEED = 0                # of all versions; what `emotionwave transfer` takes when it is told none
+
+
+def names_of(name): return [f'{name}.mid', *(f'{name}_{k}.mid' for k in range(1, 1 + len(VERSIONS)))]
+def files_of(names): return [f for n in names for f in (*names_of(n), f'rolls/{n}.png')]
+
+
 def table():
     "The rows of `samples/README.md`."
     rows = ['| file | title | composer | character | key | meter | tempo (quarters a minute) | bars | licence |', '|---|---|---|---|---|---|---|---|---|']
@@ -385,13 +397,174 @@ def table():
     return '\n'.join(rows)
 
 
-def write(folder):
-    "Write every piece as `NAME.mid` into a folder and return the paths."
+def write_versions(folder, name):
+    "Write the versions of a piece in a folder; returns its results."
+    from emotionwave.generate import versions
+    source, *places = [Path(folder) / n for n in names_of(name)]
+    results = versions(source, VERSIONS, seed=SEED)
+    for result, place in zip(results, places): result.save(place)
+    return results
+
+
+def results_of(folder, name):
+    "What the files of a piece hold, as the results that they were saved from."
+    from emotionwave.generate import Result
+    from emotionwave.midi import find_key, read_song
+    source, *made = [read_song(Path(folder) / n) for n in names_of(name)]
+    return [Result(song, source, float(v), find_key(source), SEED) for v, song in enumerate(made)]
+
+
+# ------------------------------------------------------------------------------------------------ pictures
+def digest(paths):
+    "Sixteen characters that change with any byte of some files."
+    out = hashlib.sha256()
+    for p in paths: out.update(hashlib.sha256(Path(p).read_bytes()).digest())
+    return out.hexdigest()[:16]
+
+
+def music(folder, name): return digest(Path(folder) / n for n in names_of(name))
+
+
+def checkpoint():
+    "The weights that ship, in sixteen characters."
+    from emotionwave.generate import default_checkpoint
+    return digest([default_checkpoint() / 'model.safetensors'])
+
+
+def notes_in(picture):
+    "What a picture says of itself: `Music`, the three files that it shows, and `Checkpoint`, what made two of them."
+    from PIL import Image
+    if not Path(picture).is_file(): return {}
+    with Image.open(picture) as image: return dict(image.text)
+
+
+def rolls(results, **notes):
+    "A piece above its versions, one bar below the other, as a PNG file that holds these notes; changed notes are marked."
+    from matplotlib.figure import Figure
+    from PIL import Image, PngImagePlugin
+    from emotionwave.listen import _pitch_axis, draw, png
+    source, pitches = results[0].source, [p for r in results for p in (r.source.pitch.min(), r.source.pitch.max(), r.song.pitch.min(), r.song.pitch.max())]
+    low, high = min(pitches) - 2, max(pitches) + 2
+    axes = Figure((9, .5 + 3 * (.42 + .026 * (high - low))), dpi=100, facecolor='white', layout='constrained').subplots(3, sharex=True)
+    draw(source, axes[0], by_hand=True, title=f'{source.name}: original')
+    for ax, version, result in zip(axes[1:], VERSIONS, results): draw(result.song, ax, other=source, title=version)
+    for ax in axes:
+        _pitch_axis(ax, low, high)                                            # the same pitches for all three
+        if ax is not axes[-1]: ax.set_xlabel('')
+    image = Image.open(io.BytesIO(png(axes[0]))).convert('RGB').quantize(256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+    info, out = PngImagePlugin.PngInfo(), io.BytesIO()
+    for key, value in notes.items(): info.add_text(key, value)
+    image.save(out, 'PNG', optimize=True, pnginfo=info)
+    return out.getvalue()
+
+
+def write_rolls(folder, name, made):
+    "Draw the rolls of a piece; `made` is the checkpoint that its versions are by."
+    place = Path(folder) / 'rolls' / f'{name}.png'
+    place.write_bytes(rolls(results_of(folder, name), Music=music(folder, name), Checkpoint=made))
+
+
+# ------------------------------------------------------------------------------------------------ the page
+PAGE = """# Samples
+
+Short piano pieces that anyone may copy, to try EmotionWave on, and what it makes of them. Each has two hands on two tracks, tempo, meter, key and dynamics, at 480 ticks a quarter; several have pedal. They were set down by this project from the scores, without ornaments and repeats, as text in [`tests/make_samples.py`](../tests/make_samples.py), which writes the files byte for byte, and this page. Correct the text there, not the files, and run `python tests/make_samples.py`.
+
+{table}
+
+*Public domain*: the composers died over a hundred years ago, the songs are older, and what this project added (the typing, dynamics and tempos, and the arrangements named as its own) is given to the public domain too ([CC0](https://creativecommons.org/publicdomain/zero/1.0/)). A piece with an upbeat starts with the rests before it, so that its bar 1 is a whole bar.
+
+*Gymnopedie no. 1* ends with its first half, at bar 39; the other composers' pieces are whole but for their repeats. *Auld Lang Syne* changes tempo between verse and chorus; most pieces slow down at their end.
+
+## Negative and positive versions
+
+Beside each piece lie its negative version, `NAME_1.mid`, and its positive one, `NAME_2.mid`, as the checkpoint that ships makes them at its usual settings: nothing was chosen by ear. They have one piano track, and the bars, meters, tempos and title of their piece. The command
+
+```
+emotionwave transfer samples --valence both --output samples
+```
+
+writes the same bytes again on the same machine.
+
+Below, each picture shows the original, coloured by hand, above its two versions: there, notes are pale where the original strikes the same pitch at the same place, though it may hold it longer or shorter, vivid where they are new, and outlines where they are gone. The figures: the keys found in the original and the version; the valence that is heard in them, by a classifier that had no part in making them, 0 the saddest and 1 the happiest; and how alike they are in the pitch classes and in the onsets of each bar, 1 the same. {summary}
+
+{pieces}
+"""
+
+
+def summary(results):
+    "How many versions are heard as they should be, in a sentence."
+    heard = [[r.figures['valence'] for r in pair] for pair in results]
+    lower, higher = sum(n[1] < n[0] for n, _ in heard), sum(p[1] > p[0] for _, p in heard)
+    negative, positive = sum(n[1] < .5 for n, _ in heard), sum(p[1] > .5 for _, p in heard)
+    return (f'Of {len(heard)} negative versions {negative} are heard below a half and {lower} below their original; of {len(heard)} positive ones '
+            f'{positive} are heard above a half and {higher} above their original.')
+
+
+def section(name, results):
+    "What the page says of one piece."
+    p, files = PIECES[name], names_of(name)
+    links = ', '.join(f'[{what}]({file})' for what, file in zip(('original', *VERSIONS), files))
+    lines = [f'### {p.title}', f'{p.composer}; {p.character}. Files: {links}.', f'![Piano rolls of {p.title}: original, {", ".join(VERSIONS)}](rolls/{name}.png)']
+    return '\n\n'.join(lines + ['\n'.join(f'- {version}: {r.line}' for version, r in zip(VERSIONS, results))])
+
+
+def page(folder):
+    "README.md of a folder, as text; it shows the pieces whose versions and rolls are there."
+    there = [n for n in PIECES if all((Path(folder) / f).is_file() for f in files_of([n]))]
+    results = {n: results_of(folder, n) for n in there}
+    return PAGE.format(table=table(), summary=summary(results.values()), pieces='\n\n'.join(section(n, r) for n, r in results.items()))
+
+
+# ------------------------------------------------------------------------------------------------ the command
+PARTS = ('pieces', 'versions', 'page')
+
+
+def write(folder, names=tuple(PIECES), parts=PARTS, say=print):
+    "Make parts of a folder for some pieces, and put everything in place at the end; returns the names of the files that are new or changed."
     folder = Path(folder)
-    paths = [folder / f'{name}.mid' for name in PIECES]
-    for path, piece in zip(paths, PIECES.values()): path.write_bytes(midi_bytes(piece))
-    return paths
+    with tempfile.TemporaryDirectory() as bench:
+        bench = Path(bench)
+        (bench / 'rolls').mkdir()
+        for n in files_of(PIECES):
+            if (folder / n).is_file(): shutil.copyfile(folder / n, bench / n)
+        for k, name in enumerate(names, 1): say(f'{k}/{len(names)} {name}: {make(bench, name, parts)}')
+        if 'page' in parts: (bench / 'README.md').write_text(page(bench), 'utf-8', newline='\n')
+        return put(bench, folder)
+
+
+def make(bench, name, parts):
+    "Make the parts of one piece; returns a line on it."
+    files, picture, said = [bench / n for n in names_of(name)], bench / 'rolls' / f'{name}.png', PIECES[name].title
+    if 'pieces' in parts: files[0].write_bytes(midi_bytes(PIECES[name]))
+    made = notes_in(picture).get('Checkpoint', 'unknown')
+    if 'versions' in parts: said, made = ' | '.join(r.line for r in write_versions(bench, name)), checkpoint()
+    if not all(f.is_file() for f in files) and 'page' in parts: raise FileNotFoundError(f'{name}: the page needs its versions; make them with --parts versions page')
+    if 'versions' in parts or 'page' in parts: write_rolls(bench, name, made)
+    return said
+
+
+def put(bench, folder):
+    "Put what is new or changed on the bench in its place, each file whole, the page last."
+    from emotionwave.midi import write_atomic
+    new = sorted(p.relative_to(bench) for p in bench.rglob('*') if p.is_file())
+    new = [n for n in new if not (folder / n).is_file() or (folder / n).read_bytes() != (bench / n).read_bytes()]
+    for n in sorted(new, key=lambda n: n.suffix == '.md'):
+        (folder / n).parent.mkdir(parents=True, exist_ok=True)
+        write_atomic(folder / n, (bench / n).read_bytes())
+    return [n.as_posix() for n in new]
+
+
+def main(words=None):
+    ask = argparse.ArgumentParser(description=__doc__.split('\n\n')[0], formatter_class=argparse.RawDescriptionHelpFormatter)
+    ask.add_argument('--output', type=Path, default=SAMPLES, help='folder to write (default: samples/)')
+    ask.add_argument('--only', nargs='+', choices=PIECES, default=list(PIECES), metavar='NAME', help='some pieces, such as night_train; the page shows whatever the folder has')
+    ask.add_argument('--parts', nargs='+', choices=PARTS, default=PARTS, help='what to make: the pieces, their versions (the slow part), or rolls and page of what the folder has (default: all)')
+    args = ask.parse_args(words)
+    try: new = write(args.output, args.only, args.parts, lambda line: print(line, file=sys.stderr, flush=True))
+    except OSError as e: ask.exit(1, f'{e}\n')
+    print(*(new or ['all is as it was']), sep='\n')
 
 
 if __name__ == '__main__':
-    for path in write(sys.argv[1] if len(sys.argv) > 1 else Path(__file__).parent.parent / 'samples'): print(path.name)
+    sys.path.insert(0, str(ROOT))                                             # the package of this tree, installed or not
+    main()

@@ -2,8 +2,10 @@ import json
 from pathlib import Path
 import numpy as np, pandas as pd, pytest
 from emotionwave.midi import Key, Song, find_key, read_song
-from emotionwave.evaluate import (METRICS, OtherSong, copy_rule, evaluate_folder, excerpt, held_out_files, intervals, kept, lay_on_bars, melody_f1, midi_files,
-                                  sim_chr, sim_chr_key, sim_grv, song_figures, sub_beats, summary, swap_rule)
+from emotionwave.evaluate import BARLESS, _card, bar_figures, diversity, evaluate_folder, excerpt, held_out_files, judge_song, load_opinion, midi_files, shipped_figures
+from emotionwave.report import above_line, control_figures, figures_of, intervals, report_html, rule_line, song_figures, summary
+from emotionwave.rules import OtherSong, copy_rule, full_rule, lay_on_bars, swap_rule
+from emotionwave.similarity import kept, melody_f1, sim_chr, sim_chr_key, sim_grv, sub_beats
 
 SAMPLES = Path(__file__).parent.parent / 'samples'
 PIECES = sorted(p for p in SAMPLES.glob('*.mid') if not p.stem.endswith(('_1', '_2')))
@@ -26,7 +28,7 @@ def folder(tmp_path_factory):
     return top
 
 
-RULES = dict(swap=swap_rule, copy=copy_rule)
+RULES, BRIEF = dict(swap=swap_rule, copy=copy_rule), dict(close=0, players=0)
 
 
 @pytest.mark.parametrize('path', PIECES, ids=lambda p: p.stem)
@@ -157,7 +159,7 @@ def test_wrong_folders_and_numbers_are_refused_in_one_line(tmp_path):
     with pytest.raises(FileNotFoundError, match='no such folder'): evaluate_folder(tmp_path / 'none', tmp_path / 'r')
     with pytest.raises(ValueError, match='no .mid files'): evaluate_folder(tmp_path, tmp_path / 'r')
     (tmp_path / 'bad.mid').write_bytes(b'no music')
-    with pytest.raises(ValueError, match='none of 1 files can be used; the first is bad.mid: not a MIDI file'): evaluate_folder(tmp_path, tmp_path / 'r', methods=RULES)
+    with pytest.raises(ValueError, match='none of 1 files can be used; the first is bad.mid: not a MIDI file'): evaluate_folder(tmp_path, tmp_path / 'r', methods=RULES, **BRIEF)
     with pytest.raises(ValueError, match='at least 1'): evaluate_folder(tmp_path, tmp_path / 'r', most=0)
     with pytest.raises(ValueError, match='a file'): evaluate_folder(tmp_path, tmp_path / 'bad.mid')
     assert [p.name for p in tmp_path.iterdir()] == ['bad.mid']
@@ -170,27 +172,30 @@ def test_a_folder_that_is_no_checkpoint_is_refused_before_the_work(folder, tmp_p
 
 def test_report_files_are_written_and_agree(folder, tmp_path):
     at = []
-    rows = evaluate_folder(folder, tmp_path / 'r', bars=4, methods=RULES, callback=lambda *x: at.append(x))
-    assert at == [(i, 4) for i in range(5)] and sorted(p.name for p in (tmp_path / 'r').iterdir()) == ['report.csv', 'report.json']
+    rows = evaluate_folder(folder, tmp_path / 'r', bars=4, methods=RULES, **BRIEF, callback=lambda *x: at.append(x))
+    assert at == [(i, 4) for i in range(5)] and sorted(p.name for p in (tmp_path / 'r').iterdir()) == ['report.csv', 'report.html', 'report.json']
     table, report = pd.read_csv(tmp_path / 'r' / 'report.csv'), json.loads((tmp_path / 'r' / 'report.json').read_text())
     pd.testing.assert_frame_equal(summary(table), summary(rows))
     assert len(table) == 4 * 3 * 2 and set(table.method) == set(report['methods']) == {'swap', 'copy', 'other'}
     for m, figures in report['summary'].items():
+        perplexity = figures.pop('perplexity')
         assert {k: v[0] for k, v in figures.items()} == intervals(song_figures(table).xs(m, level='method'))['mean'].to_dict()
+        assert perplexity == pytest.approx(np.exp(np.array(figures['nats']) / 5), abs=1e-3)
     assert report['songs'] == 4 and report['songs_by_corpus'] == {'a': 2, 'b': 2} and set(report['corpora']) == {'a', 'b'}
     assert report['skipped'] == rows.attrs['skipped'] and [s[0] for s in report['skipped']] == ['a/noise.mid']
-    assert len(report['judge']) == len(report['labeller']) == 64 and report['judge'] != report['labeller']
+    assert len({report[k] for k in ('judge', 'labeller', 'opinion', 'reader')}) == 4 and {len(report[k]) for k in ('judge', 'labeller', 'opinion', 'reader')} == {64}
+    assert not {'model', 'paper'} & set(report['line']) and report['control']['copy']['rho_rhythm'][0] > .95
     assert summary(rows, by='corpus').index.names == ['corpus', 'method']
     with pytest.raises(ValueError, match='by is'): summary(rows, by='song')
 
 
-def test_two_evaluations_write_the_same_bytes(folder, tmp_path):
-    for d in 'xy': evaluate_folder(folder, tmp_path / d, bars=4, methods=RULES)
-    for name in ('report.csv', 'report.json'): assert (tmp_path / 'x' / name).read_bytes() == (tmp_path / 'y' / name).read_bytes()
+def test_two_evaluations_write_the_same_bytes_in_any_number_of_processes(folder, tmp_path):
+    for d, workers in zip('xy', (1, 2)): evaluate_folder(folder, tmp_path / d, bars=4, methods=RULES, workers=workers, **BRIEF)
+    for name in ('report.csv', 'report.json', 'report.html'): assert (tmp_path / 'x' / name).read_bytes() == (tmp_path / 'y' / name).read_bytes()
 
 
 def test_most_takes_songs_spread_evenly(folder, tmp_path):
-    rows = evaluate_folder(folder, tmp_path / 'r', most=3, bars=4, methods=RULES)
+    rows = evaluate_folder(folder, tmp_path / 'r', most=3, bars=4, methods=RULES, **BRIEF)
     names = [f.name for f in midi_files(folder)]
     assert list(dict.fromkeys(rows.file)) == [names[0], names[1], names[3]]
 
@@ -220,7 +225,7 @@ def test_intervals_contain_the_mean_shrink_with_more_songs_and_repeat():
     few, many = (song_figures(rows_of(*rng.random((n, 2)).round(3).tolist())) for n in (20, 400))
     for f in (few, many):
         i = intervals(f)
-        assert (i.low <= i['mean'] + 1e-9).all() and (i['mean'] <= i.high + 1e-9).all() and list(i.index) == list(METRICS)
+        assert (i.low <= i['mean'] + 1e-9).all() and (i['mean'] <= i.high + 1e-9).all() and list(i.index) == list(f.columns)
     assert np.diff(intervals(many).loc['gap', ['low', 'high']]) < np.diff(intervals(few).loc['gap', ['low', 'high']])
     pd.testing.assert_frame_equal(intervals(few), intervals(few))
     sd = few.gap.std(ddof=0) / 20 ** .5
@@ -242,3 +247,130 @@ def test_held_out_files_are_of_the_split_one_for_each_song(tmp_path):
     some = held_out_files(tmp_path, most=1, seed=3)
     assert len(some) == 2 and some == held_out_files(tmp_path, most=1, seed=3)
     with pytest.raises(ValueError, match='split is'): held_out_files(tmp_path, split='train')
+
+
+# ---- the fuller rule, the second opinion, the figures of a report
+
+@pytest.mark.parametrize('path', PIECES, ids=lambda p: p.stem)
+def test_the_fuller_rule_keeps_what_a_version_must_keep_and_is_heard(path):
+    song = read_song(path).bars(0, 8)
+    sad, happy = full_rule(song, 'negative'), full_rule(song, 'positive')
+    assert all(kept(song, sad).values()) and all(kept(song, happy).values())
+    assert sad.pitch.min() >= 21 and happy.pitch.max() <= 108 and len(sad) <= len(song) == len(happy)
+    assert sad.duration.mean() > song.duration.mean() > happy.duration.mean() and sim_grv(song, sad) > .9
+    p = load_opinion().predict([sad, happy])
+    assert p[0] < p[1]
+
+
+def test_the_fuller_rule_leaves_out_inner_notes_off_the_beat_only():
+    song = line([48, 60, 72] * 2, onset=[0, 0, 0, 240, 240, 240])
+    assert full_rule(song, 1).onset.tolist() == [0, 0, 0, 240, 240] and len(full_rule(song, 2)) == 6
+
+
+def test_the_second_opinion_is_of_attributes_alone_and_knows_minor_from_major():
+    opinion = load_opinion()
+    assert opinion.config['attributes'] == list(BARLESS) and 'major' in BARLESS and not {'tempo', 'offbeat'} & set(BARLESS)
+    major, minor = (line(pitches * 4) for pitches in (MAJOR, MINOR))
+    p = opinion.predict([major, minor, line([60] * 3)])
+    assert p[0] > p[1] and np.isnan(p[2])
+
+
+def test_classes_of_bars_are_the_models_own():
+    song = line([60] * 8, onset=np.arange(8) * 240)                                      # eighths, each half as long, then nothing
+    rhythm, polyphony = bar_figures(song, 2)
+    assert rhythm.tolist() == [.5, 0] and polyphony.tolist() == [1, 0]
+    late = line([60] * 5, onset=[0, 480, 960, 1440, 1919])                               # rounded into a bar that the song hasn't
+    assert len(late.bar_ticks()) == 2 and {len(v.split()) for k, v in judge_song(late, dict(copy=copy_rule))[0][0].items() if k.startswith(('rhythm', 'polyphony'))} == {1}
+
+
+def test_diversity_is_nothing_for_a_rule_and_something_for_chance():
+    pool = [read_song(p).bars(0, 4) for p in PIECES[:4]]
+    assert diversity(swap_rule, pool[0], (pool[0], pool[0])) == [0, 0]
+    rule = OtherSong(pool)
+    pair = [rule(pool[0], v) for v in (1, 2)]
+    assert all(0 < d <= 1 for d in diversity(rule, pool[0], pair)) and diversity(rule, pool[0], pair) == diversity(rule, pool[0], pair)
+
+
+def test_rank_correlations_equal_those_worked_out_by_hand():
+    bars = pd.DataFrame([dict(file='a', rhythm_asked='0 1 2 3', polyphony_asked='3 3 3 3', rhythm='.1 .2 .3 .9', polyphony='4 3 2 1'),
+                         dict(file='b', rhythm_asked='4 5', polyphony_asked='1 0', rhythm='1 2', polyphony='0 -1')])
+    figures = control_figures(bars)['mean']
+    assert figures['rho_rhythm'] == pytest.approx(1) and figures['cross_rhythm'] == pytest.approx(-1)
+    assert figures['rho_polyphony'] == pytest.approx(np.corrcoef([4.5, 4.5, 4.5, 4.5, 2, 1], [6, 5, 4, 3, 2, 1])[0, 1], abs=1e-4)
+    low, high = control_figures(bars).loc['rho_polyphony', ['low', 'high']]
+    assert low <= figures['rho_polyphony'] <= high
+
+
+def test_the_line_through_the_rules_is_the_best_mix_that_is_so_alike():
+    rules = [(1, .5), (.8, .9), (.5, .8)]
+    assert [rule_line(rules, x) for x in (.4, .5, .8, .9, 1)] == pytest.approx([.9, .9, .9, .7, .5]) and np.isnan(rule_line(rules, 1.01))
+    rows = pd.concat([rows_of(*pairs).assign(method=m, sim_chr=x) for m, x, pairs in (('copy', 1., [(.4, .4)] * 4), ('swap', .8, [(.4, .6)] * 4), ('model', .9, [(.4, .6)] * 4))])
+    assert above_line(song_figures(rows)) == {'model': [.25, .25, .25]}
+
+
+def test_what_was_measured_of_a_few_songs_only_has_its_interval_of_these():
+    f = song_figures(rows_of((.2, .9), (.6, .8), (.7, .4), (.3, .3)).assign(diversity=[.1] * 2 + [.3] * 2 + [np.nan] * 4))
+    i = intervals(f).loc['diversity']
+    assert i['mean'] == pytest.approx(.2) and i.low >= .1 and i.high <= .3 and intervals(f.assign(diversity=np.nan)).loc['diversity'].isna().all()
+
+
+def test_names_from_files_are_escaped_in_the_page():
+    evil = '<script>alert(1)</script>'
+    rows = pd.concat([rows_of((.2, .9), (.6, .8)).assign(method=m, corpus=evil) for m in ('model', evil)])
+    report = json.loads(json.dumps(figures_of(rows))) | dict(bars=8, skipped=[[evil, evil]], methods={evil: {evil: evil}})
+    page = report_html(report, [(evil, ['<p>player</p>'])])
+    assert '<script' not in page and '<p>player</p>' in page and page.count('&lt;script') >= 5
+
+
+def test_the_page_plays_the_songs_and_is_of_a_sane_size(folder, tmp_path):
+    evaluate_folder(folder, tmp_path / 'r', most=2, bars=4, methods=RULES, close=0, players=1)
+    page = (tmp_path / 'r' / 'report.html').read_text('utf-8')
+    assert page.count('<iframe') == 2 and 'negative' in page and len(page) < 1_500_000               # the input; swap, both ways
+
+
+def test_a_stopped_evaluation_goes_on_where_it_was(folder, tmp_path, monkeypatch):
+    import emotionwave.evaluate as module
+    monkeypatch.setattr(module, 'methods_of', lambda *args: RULES)
+    def stop(done, total):
+        if done == 2: raise KeyboardInterrupt
+    with pytest.raises(KeyboardInterrupt): evaluate_folder(folder, tmp_path / 'r', bars=4, callback=stop, **BRIEF)
+    assert [p.name.startswith('.songs-') for p in (tmp_path / 'r').iterdir()] == [True] and len(list((tmp_path / 'r').glob('*/*.json'))) == 2
+    asked, plain = [], module.judge_song
+    monkeypatch.setattr(module, 'judge_song', lambda *args: asked.append(1) or plain(*args))
+    evaluate_folder(folder, tmp_path / 'r', bars=4, **BRIEF)
+    assert len(asked) == 2 and sorted(p.name for p in (tmp_path / 'r').iterdir()) == ['report.csv', 'report.html', 'report.json']
+
+
+def test_readme_and_card_have_their_figures_from_the_report():
+    root = SAMPLES.parent
+    folder = root / 'emotionwave' / 'models' / 'default'
+    assert (folder / 'README.md').read_text('utf-8') == _card(folder), 'run ship_report (nbs/08_evaluate.ipynb)'
+    section = (root / 'README.md').read_text('utf-8').split('## How well it works')[1].split('\n## ')[0]
+    table = [l for l in section.splitlines() if l.startswith('    ')]
+    assert [l.strip() for l in table] == [l.strip() for l in shipped_figures(folder).to_string().splitlines()], 'run nbs/index.ipynb and tests/make_readme.py'
+
+
+def test_the_model_at_other_strengths_and_the_originals_network_are_measured_beside(tmp_path):
+    import torch
+    from emotionwave.evaluate import ModelMethod, PaperMethod, methods_of
+    from emotionwave.model import EmotionVAE, ModelConfig
+    from emotionwave.paper import PaperConfig, PaperVAE
+    from emotionwave.tokens import Tokenizer
+    from emotionwave.train import save_checkpoint
+    torch.manual_seed(0); torch.set_num_threads(1)
+    t = Tokenizer()
+    sizes = ModelConfig(vocab=len(t), durations=len(t.ids('Duration')), d_model=16, heads=2, encoder_layers=1, skeleton_layers=1, decoder_layers=1, latent=4)
+    for name, net in dict(ours=EmotionVAE(sizes), paper=PaperVAE(PaperConfig(vocab=len(t), d_model=16, heads=2, feedforward=16, encoder_layers=1, decoder_layers=1, latent=4, valence_size=4))).items():
+        save_checkpoint(tmp_path / name, net, t, dict(step=0))
+    methods = methods_of(tmp_path / 'ours', dict(candidates=1), paper=tmp_path / 'paper')
+    assert list(methods) == ['model', 'model 0.5', 'model 1.5', 'paper', 'swap', 'full', 'copy']
+    assert [m.settings['strength'] for m in list(methods.values())[:3]] == [1, .5, 1.5] and isinstance(methods['paper'], PaperMethod)
+    assert isinstance(methods_of(tmp_path / 'paper')['model'], PaperMethod) and 'model 0.5' not in methods_of(tmp_path / 'paper')
+    song = read_song(PIECES[0]).bars(0, 1)
+    rows, asked, made = judge_song(song, {k: methods[k] for k in ('model', 'paper')}, close=True)
+    assert len(rows) == 4 and all(r['kept'] for r in rows) and all(0 <= r['diversity'] <= 1 for r in rows)
+    assert len(asked) == 2 and set(asked[0]) == {'rhythm', 'polyphony', 'rhythm_asked', 'polyphony_asked'}
+    assert methods['model'].asked(song, dict(rhythm=[7], polyphony=[0])) == methods['model'].asked(song, dict(rhythm=[7], polyphony=[0]))
+    old = ModelConfig(vocab=len(t), durations=len(t.ids('Duration')), d_model=16, heads=2, encoder_layers=1, skeleton_layers=1, decoder_layers=1, latent=4, conditions=dict(valence=2))
+    save_checkpoint(tmp_path / 'old', EmotionVAE(old), t, dict(step=0))
+    assert ModelMethod(tmp_path / 'old').asked(song, dict(rhythm=[7], polyphony=[0])) == []                # it knows no such classes

@@ -2,10 +2,11 @@
 import numpy as np
 import pytest
 import torch
-from emotionwave.generate import Part, readable_meter, transfer, versions, write_window
+from emotionwave.decode import Control, Keep, Part, QuickDecoder, keeps_of, kept_notes, readable_meter, write_window
+from emotionwave.generate import transfer, versions
 from emotionwave.midi import Key, Song, read_song
 from emotionwave.model import Cache, condition_row
-from emotionwave.tokens import Grammar
+from emotionwave.tokens import Grammar, Tokenizer
 from emotionwave.train import load_checkpoint
 from pathlib import Path
 
@@ -128,7 +129,8 @@ def test_the_grammar_is_never_broken_over_1000_random_latents(net, temperature, 
     z = torch.randn(R, K, model.config.latent, generator=torch.Generator().manual_seed(0)) * 3
     monkeypatch.setattr(model, 'encode', lambda notes, bars: (z.repeat(2, 1, 1), None))
     rows = torch.stack([condition_row(model.config, valence=1), condition_row(model.config)]).expand(R, -1, -1)[:, :, None].expand(-1, -1, K, -1)
-    written = write_window(model, tokens, part, rows, np.ones(len(part.notes), bool), [[] for _ in range(R)], 0, K, 5., temperature, 1., [torch.Generator().manual_seed(i) for i in range(R)])
+    written = write_window(QuickDecoder(model), tokens, part, rows, np.ones(len(part.notes), bool), [[] for _ in range(R)], 0, K, Control(5., 1.9, 1., temperature=temperature, top_p=1.),
+                           [np.random.default_rng(i) for i in range(R)], Keep(read, part, tokens, 0))
     grammar = Grammar(tokens)
     assert len(written) == R and len({tuple(map(tuple, w)) for w in written}) == R
     for bars in written:
@@ -142,6 +144,51 @@ def test_no_setting_writes_what_a_file_cannot_hold(tiny):
         new = transfer(tune(6, seed=k), 'negative', model=tiny, seed=k, **settings)
         same_frame(new.song, new.source)
         assert len(new.song) and sounding(new.song) == set(range(6))
+
+
+# ---- what is kept
+
+def played(song=None):
+    "Two hands of a pianist: rolled chords, held notes, loudness, off the grid."
+    rng = np.random.default_rng(5)
+    song = song or read_song(SAMPLES / 'minuet_in_g.mid')
+    return song.replace(onset=np.maximum(song.onset + rng.integers(-25, 26, len(song)), 0), duration=np.maximum(song.duration + rng.integers(-90, 200, len(song)), 1),
+                        velocity=np.clip(song.velocity + rng.integers(-20, 21, len(song)), 1, 127)).bars(0, 12)
+
+@pytest.mark.parametrize('keep', ['melody', 'left', 'right', 'harmony', ('melody', 'left'), ('left', 'right'), ('melody', 'rhythm', 'harmony')])
+@pytest.mark.parametrize('make', [lambda: tune(12, each=8, seed=4), changing, played])
+def test_notes_that_are_kept_are_kept_exactly(make, keep, tiny):
+    song = make()
+    want = [n for n, k in zip(notes(song), kept_notes(readable_meter(song), keeps_of(keep))) if k]
+    if not want: return                                                       # `changing` lies in one hand
+    for r in versions(song, ['negative', [.3, 1.]], keep=keep, candidates=1, temperature=1.5, model=tiny):
+        have = notes(r.song)
+        assert not set(want) - set(have)
+        if keep == ('left', 'right'): assert [n for n in have if n in set(want)] == want
+        same_frame(r.song, song)
+
+@pytest.mark.parametrize('keep', ['rhythm', ('rhythm', 'melody'), ('rhythm', 'harmony')])
+@pytest.mark.parametrize('make', [lambda: tune(12, each=8, seed=4), changing, played])
+def test_a_rhythm_that_is_kept_is_struck_at_the_same_ticks(make, keep, tiny):
+    song = make()
+    for r in versions(song, ['negative', 'positive'], keep=keep, candidates=1, temperature=1.5, model=tiny):
+        assert set(r.song.onset.tolist()) == set(song.onset.tolist())
+
+@pytest.mark.parametrize('make', [lambda: tune(12, each=8, seed=4), changing, lambda: read_song(SAMPLES / 'minuet_in_g.mid').bars(0, 12)])
+def test_a_harmony_that_is_kept_has_no_new_pitch_class_in_any_bar_and_the_same_bass(make, tiny):
+    song = make()
+    read = readable_meter(song)
+    def bars(s):
+        b = np.searchsorted(read.bar_ticks(), s.onset, 'right') - 1
+        return {(k, p % 12) for k, p in zip(b.tolist(), s.pitch.tolist())}, {k: s.pitch[b == k].min() for k in set(b.tolist())}
+    for r in versions(song, ['negative', 'positive'], keep='harmony', candidates=1, temperature=1.5, model=tiny):
+        assert bars(r.song)[0] <= bars(song)[0] and bars(r.song)[1] == bars(song)[1]
+
+def test_nothing_is_struck_above_a_melody_that_is_kept(tiny):
+    song = tune(12, each=4, seed=2)
+    r = transfer(song, 'negative', keep='melody', candidates=1, temperature=3., model=tiny)
+    held = kept_notes(song, ['melody'])
+    for o, p in zip(song.onset[held].tolist(), song.pitch[held].tolist()): assert r.song.pitch[r.song.onset == o].max() == p
 
 
 # ---- versions
@@ -159,9 +206,9 @@ def test_both_versions_together_equal_each_alone(candidates, tiny):
     assert [notes(s) for s in together] == [notes(s) for s in alone]
     assert together[0] != together[1]
 
-def test_without_strength_every_valence_gives_the_same_notes(tiny):
-    a, b = versions(tune(), ['negative', 'positive'], strength=0, candidates=1, model=tiny)
-    assert notes(a.song) == notes(b.song)
+def test_without_strength_the_input_is_rebuilt_exactly(tiny):
+    for song in (tune(12), changing(), read_song(SAMPLES / 'minuet_in_g.mid')):
+        for r in versions(song, ['negative', 'positive', [.2, .9]], strength=0, model=tiny): assert notes(r.song) == notes(Tokenizer().quantise(song, r.key.tonic))
 
 def test_empty_bars_stay_empty(tiny):
     song = tune(14)
@@ -265,7 +312,26 @@ def test_a_result_gives_miditoolkit_and_a_file(tiny, tmp_path):
     assert notes(read_song(tmp_path / 'x.mid')) == notes(result.song)
     assert 'towards valence 0' in repr(result)
 
+def test_a_result_tells_its_figures(tiny):
+    result = transfer(tune(4), [.1, .9], model=tiny)
+    f = result.figures
+    assert set(f) == {'valence', 'key', 'sim_chr', 'sim_grv', 'notes'} and f['notes'] == (16, len(result.song)) and 0 <= f['sim_chr'] <= 1 and result.figures is f
+    assert 'alike' in result.line and '0.1 to 0.9' in repr(result)
+    same = transfer(tune(4), 1, strength=0, model=tiny).figures
+    assert round(same['sim_chr'], 6) == round(same['sim_grv'], 6) == 1 and abs(same['valence'][0] - same['valence'][1]) < .05   # loudness has 32 levels
+
 @pytest.mark.parametrize('settings,says', [(dict(valence=3), 'valence is 1 or "negative"'), (dict(valence=True), 'valence is'), (dict(strength=-1), 'strength must be'), (dict(likeness=2), 'likeness must be'),
-    (dict(top_p=0), 'top_p must be'), (dict(temperature=-.1), 'temperature must be'), (dict(seed=-1), 'seed must be'), (dict(candidates=0), 'candidates must be'), (dict(bars=(90, 98)), 'bars 90:98 of a song of 8 bars')])
+    (dict(top_p=0), 'top_p must be'), (dict(temperature=-.1), 'temperature must be'), (dict(seed=-1), 'seed must be'), (dict(candidates=0), 'candidates must be'), (dict(keep='tune'), 'keep may be'), (dict(valence=[.1, 3]), 'valence is 1 or'), (dict(bars=(90, 98)), 'bars 90:98 of a song of 8 bars')])
 def test_a_wrong_setting_is_named(settings, says, tiny):
     with pytest.raises(ValueError, match=says): transfer(tune(), **{**dict(valence='negative', model=tiny), **settings})
+
+
+# ---- torture
+
+def test_random_latents_conditions_and_ids_break_nothing(net):
+    from torture import decode_anything, scribble, torture
+    quick = QuickDecoder(net[0])
+    said = []
+    failed, cases = torture([(f'latents {s}', lambda s=s: scribble(quick, net[1], s, 8)) for s in range(12)] + [(f'ids {s}', lambda s=s: decode_anything(net[1], s)) for s in range(100)], said.append)
+    assert not failed, '\n'.join(said)
+    assert cases == 12 * 8 + 100

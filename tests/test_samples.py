@@ -1,5 +1,5 @@
-"""The pieces in `samples/` are what `make_samples.py` sets down, and are sound music."""
-import subprocess, sys
+"""The pieces in `samples/` are what `make_samples.py` sets down, and are sound music; their versions, rolls and page belong together."""
+import re, shutil, subprocess, sys
 from fractions import Fraction
 from pathlib import Path
 import numpy as np
@@ -28,7 +28,7 @@ def test_file_is_what_the_script_makes(name):
 
 
 def test_script_writes_every_piece(tmp_path):
-    subprocess.run([sys.executable, ms.__file__, tmp_path], check=True, capture_output=True)
+    subprocess.run([sys.executable, ms.__file__, '--parts', 'pieces', '--output', tmp_path], check=True, capture_output=True)
     assert {p.name for p in tmp_path.iterdir()} == {f'{n}.mid' for n in ms.PIECES}
     assert all(p.read_bytes() == (SAMPLES / p.name).read_bytes() for p in tmp_path.iterdir())
 
@@ -64,8 +64,74 @@ def test_pieces_differ_in_character():
     assert 4 <= sum(p.key.endswith('m') for p in pieces) <= len(pieces) - 4
 
 
-def test_readme_has_a_row_for_every_piece():
-    assert ms.table() in (SAMPLES / 'README.md').read_text('utf-8')
+# ---- versions, rolls and page
+
+AGAIN = 'run python tests/make_samples.py'
+
+
+@pieces
+def test_versions_keep_bars_meters_tempos_and_title(name):
+    song, *made = [read_song(SAMPLES / n) for n in ms.names_of(name)]
+    for version in made:
+        assert len(version) and version.tpq == song.tpq and version.name == song.name
+        assert version.bar_ticks().tolist() == song.bar_ticks().tolist()
+        for column in ('tempo_tick', 'tempo_bpm', 'meter_tick', 'meter_num', 'meter_den'): assert np.array_equal(getattr(version, column), getattr(song, column)), column
+    assert made[0] != made[1] and song not in made
+
+
+@pieces
+def test_picture_is_of_the_files_beside_it_and_small(name):
+    from PIL import Image
+    picture = SAMPLES / 'rolls' / f'{name}.png'
+    assert ms.notes_in(picture).get('Music') == ms.music(SAMPLES, name), AGAIN + ' --parts page'
+    assert picture.stat().st_size < 40_000
+    with Image.open(picture) as image: assert 800 <= image.width <= 1200 and 400 <= image.height <= 1200
+
+
+@pieces
+def test_versions_are_by_the_checkpoint_that_ships(name):
+    assert ms.notes_in(SAMPLES / 'rolls' / f'{name}.png').get('Checkpoint') == ms.checkpoint(), AGAIN
+
+
+NUMBER = re.compile(r'\d\.\d\d')
+
+
+def test_page_is_what_the_script_makes_of_the_files():
+    there, made = (SAMPLES / 'README.md').read_text('utf-8'), ms.page(SAMPLES)
+    assert NUMBER.sub('#', there) == NUMBER.sub('#', made), AGAIN + ' --parts page'
+    assert np.allclose([float(n) for n in NUMBER.findall(there)], [float(n) for n in NUMBER.findall(made)], atol=.011), AGAIN + ' --parts page'
+
+
+def test_page_shows_every_piece_and_its_links_lead_somewhere():
+    there = (SAMPLES / 'README.md').read_text('utf-8')
+    assert ms.table() in there
+    for name, piece in ms.PIECES.items():
+        assert f'\n### {piece.title}\n' in there and f'](rolls/{name}.png)' in there and all(f']({n})' in there for n in ms.names_of(name))
+    for target in re.findall(r'\]\((?!https?:)([^)]+)\)', there): assert (SAMPLES / target).is_file(), target
+    assert {p.stem for p in (SAMPLES / 'rolls').iterdir()} == set(ms.PIECES)
+
+
+def copy_of(name, folder):
+    for n in ms.names_of(name): shutil.copyfile(SAMPLES / n, folder / n)
+
+
+def test_page_of_the_same_files_is_the_same_bytes_and_of_others_is_not(tmp_path):
+    copy_of('night_train', tmp_path)
+    assert ms.write(tmp_path, ['night_train'], ['page'], str) == ['README.md', 'rolls/night_train.png']
+    assert ms.write(tmp_path, ['night_train'], ['page'], str) == []
+    before = ms.notes_in(tmp_path / 'rolls' / 'night_train.png')
+    assert before == dict(Music=ms.music(tmp_path, 'night_train'), Checkpoint='unknown')
+    shutil.copyfile(tmp_path / 'night_train_1.mid', tmp_path / 'night_train_2.mid')
+    assert ms.music(tmp_path, 'night_train') != before['Music']
+    assert ms.write(tmp_path, ['night_train'], ['page'], str) == ['README.md', 'rolls/night_train.png']
+
+
+def test_nothing_changes_when_something_fails(tmp_path):
+    copy_of('greensleeves', tmp_path)
+    before = {p.name: p.read_bytes() for p in tmp_path.iterdir()}
+    with pytest.raises(FileNotFoundError, match='night_train: the page needs its versions; make them with --parts versions page'):
+        ms.write(tmp_path, ['greensleeves', 'night_train'], ['pieces', 'page'], str)
+    assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == before
 
 
 def test_notation_reads_accidentals_ties_triplets_and_grace_notes():

@@ -1,5 +1,5 @@
-"Training: it learns, goes on bit for bit after a stop, survives being killed, and stops at once when numbers break."
-import os, subprocess, sys
+"Training: it learns, goes on bit for bit after a stop or a kill, shares a step among processes, and stops cleanly when numbers break or the disk is full."
+import errno, json, os, signal, subprocess, sys
 from dataclasses import replace
 from pathlib import Path
 import numpy as np
@@ -8,8 +8,10 @@ import torch
 from emotionwave.format import format_corpora, load_dataset
 from emotionwave.midi import Song
 from emotionwave.model import EmotionVAE, ModelConfig
-from emotionwave.tokens import Tokenizer
-from emotionwave.train import Fragments, TrainConfig, batches, load_checkpoint, make_batch, make_optimizer, save_checkpoint, train, train_step
+from emotionwave.tokens import PITCH, Tokenizer
+from emotionwave.checkpoint import grown, load_checkpoint, save_checkpoint
+from emotionwave.fragments import Fragments, TrainConfig, batches, make_batch
+from emotionwave.train import PRESETS, hold_out, make_optimizer, read_log, train, train_step
 
 ROOT = Path(__file__).parent.parent
 SMALL = ModelConfig(d_model=32, heads=2, encoder_layers=1, skeleton_layers=1, decoder_layers=2, latent=8)
@@ -85,6 +87,23 @@ def test_what_is_disguised_is_never_what_is_asked_for(learn):
     for k in ('ids', 'targets', 'bar', 'there'): assert torch.equal(plain[k], hidden[k])
     assert not torch.equal(plain['notes'], hidden['notes'])
 
+def test_every_remedy_can_be_turned_off_by_itself(data, learn):
+    rows, all_rows = batches(learn, QUICK, 0)[0], load_dataset(data)
+    make = lambda d=learn, rng=True, **changes: make_batch(d, rows, replace(QUICK, **changes), SIZES, TOKENS, np.random.default_rng(0) if rng else None)
+    notes = make(rng=False, spell=False)['notes']
+    assert torch.equal(make(spell=False, blur=0., articulation=0.)['notes'], notes) and not torch.equal(make(rng=False)['notes'], notes)
+    assert torch.equal(make(whole=1., articulation=0.)['skeleton'], notes)
+    assert (make(skeleton=0.)['skeleton'] == -1).all() and (make(skeleton=0., rng=False)['skeleton'] == -1).all()
+    assert torch.equal(make(drop=0., drop_other=0.)['conditions'], make(rng=False)['conditions']) and (make(drop=1., drop_other=0.)['conditions'][..., 0] == 1).all()
+    written = Fragments(all_rows[all_rows.split == 'train'], TOKENS, SIZES, absolute=True)
+    b = make(written, rng=False, absolute=True, spell=False)
+    pitch, base = b['notes'][..., 2], torch.as_tensor(written.up[rows])[:, None]
+    assert written.up.any() and torch.equal(torch.where(b['notes'][..., 0] < 0, 0, pitch - notes[..., 2]), torch.where(b['notes'][..., 0] < 0, 0, base.expand(pitch.shape)))
+    for i, r in enumerate(rows):                                               # tokens and note tables say the same
+        ids = b['ids'][i, :learn.length[r]].numpy()
+        assert (ids[TOKENS.kind[ids] == PITCH] - TOKENS.first[PITCH]).tolist() == pitch[i][b['notes'][i, :, 0] >= 0].tolist()
+    assert all(torch.equal(make()[k], make(skeleton=1.)[k]) for k in b)
+
 
 # ---- going on after a stop
 
@@ -111,6 +130,86 @@ def test_ctrl_c_saves_and_the_run_goes_on_bit_for_bit(data, whole, tmp_path):
     train(data, tmp_path / 'cut', QUICK, SMALL, resume=True)
     assert equal(weights(whole / 'last'), weights(tmp_path / 'cut/last'))
 
+def test_ctrl_c_inside_a_step_waits_for_its_end(data, whole, tmp_path, monkeypatch):
+    step, calls = torch.optim.AdamW.step, []
+    def pressed(self, *args, **kwargs):
+        calls.append(1)
+        if len(calls) == 3: os.kill(os.getpid(), signal.SIGINT)
+        return step(self, *args, **kwargs)
+    before = signal.getsignal(signal.SIGINT)
+    signal.signal(signal.SIGINT, signal.default_int_handler)                   # whoever runs the tests may have it ignored
+    try:
+        with monkeypatch.context() as m, pytest.raises(KeyboardInterrupt):
+            m.setattr(torch.optim.AdamW, 'step', pressed)
+            train(data, tmp_path / 'cut', QUICK, SMALL)
+    finally: signal.signal(signal.SIGINT, before)
+    assert load_checkpoint(tmp_path / 'cut/last')[2]['step'] == 3
+    train(data, tmp_path / 'cut', resume=True)
+    assert equal(weights(whole / 'last'), weights(tmp_path / 'cut/last'))
+
+DIES = '''
+import json, os, signal, sys, torch
+from pathlib import Path
+from emotionwave import checkpoint, train as T
+try: import torch.utils.tensorboard
+except ImportError: pass
+torch.set_num_threads(1)
+data, output = map(Path, sys.argv[1:3])
+config, sizes = T.TrainConfig(**json.loads(sys.argv[3])), T.ModelConfig(**json.loads(sys.argv[4]))
+def dies(): os.kill(os.getpid(), signal.SIGKILL)
+def on_call(owner, name, n, after=False):
+    "Make the n-th call of something its last."
+    old, calls = getattr(owner, name), []
+    def new(*args, **kwargs):
+        calls.append(1)
+        if len(calls) == n and not after: dies()
+        out = old(*args, **kwargs)
+        if len(calls) == n: dies()
+        return out
+    setattr(owner, name, new)
+def half_a_step():
+    "Die when half of the weights have taken their step."
+    def step(self, *args, **kwargs):
+        with torch.no_grad():
+            for p in self.param_groups[0]["params"][::2]: p.sub_(p.grad)
+        dies()
+    torch.optim.AdamW.step = step
+moments = [lambda: on_call(checkpoint, "write_atomic", 2), lambda: on_call(Path, "rename", 1), half_a_step, lambda: on_call(torch.optim.AdamW, "step", 2, after=True),
+           lambda: on_call(Path, "rename", 1, after=True), lambda: on_call(Path, "rename", 2, after=True), lambda: on_call(Path, "rename", 3), lambda: on_call(checkpoint, "write_atomic", 3, after=True),
+           lambda: on_call(T, "write_atomic", 1, after=True), lambda: on_call(T.Log, "add", 1, after=True), half_a_step, None]
+steps = []
+for moment in moments:
+    child = os.fork()
+    if not child:
+        try:
+            if moment: moment()
+            T.train(data, output, config, sizes, resume=True, every_s=0, device="cpu")
+            os._exit(0)
+        except BaseException as e: print(repr(e), file=sys.stderr, flush=True)
+        finally: os._exit(1)
+    status = os.waitpid(child, 0)[1]
+    assert (os.WIFSIGNALED(status) if moment else status == 0), (moment, status)
+    try: steps.append(T.load_checkpoint(output / "last")[2]["step"])
+    except FileNotFoundError: steps.append(-1)
+print(json.dumps(steps))
+'''
+
+@pytest.mark.skipif(not hasattr(os, 'fork'), reason='needs fork')
+def test_a_run_killed_at_any_moment_ends_with_the_same_bits(data, whole, tmp_path):
+    from dataclasses import asdict
+    done = subprocess.run([sys.executable, '-c', DIES, data, tmp_path / 'run', json.dumps(asdict(QUICK)), json.dumps(asdict(SMALL))], capture_output=True, text=True, timeout=400,
+                          env=dict(os.environ, PYTHONPATH=str(ROOT), OMP_NUM_THREADS='1'))
+    assert done.returncode == 0, done.stderr[-2500:]
+    steps = json.loads(done.stdout.splitlines()[-1])
+    assert steps[0] == -1 and steps == sorted(steps) and 0 in steps and len(set(steps)) > 4 and steps[-1] == QUICK.steps, steps
+    from safetensors.torch import load_file
+    assert equal(*(load_file(f / 'last/state.safetensors') for f in (whole, tmp_path / 'run')))
+    assert equal(weights(whole / 'last'), weights(tmp_path / 'run/last'))
+    assert [r['step'] for r in read_log(tmp_path / 'run/log.csv')] == list(range(1, QUICK.steps + 1))
+    plain = lambda folder: [[r[k] for k in ('ce', 'kl', 'norm')] for r in read_log(folder / 'log.csv')]
+    assert plain(tmp_path / 'run') == plain(whole)
+    assert sorted(p.name for p in (tmp_path / 'run').iterdir() if p.name.startswith('.')) == []
+
 def test_another_seed_gives_another_network(data, whole, tmp_path):
     train(data, tmp_path / 'other', replace(QUICK, seed=1), SMALL)
     assert not equal(weights(whole / 'last'), weights(tmp_path / 'other/last'))
@@ -119,10 +218,13 @@ def test_a_finished_run_gone_on_with_stays_as_it_is(data, whole):
     before = {p.name: p.read_bytes() for p in (whole / 'last').iterdir()}
     train(data, whole, QUICK, SMALL, resume=True)
     assert {p.name: p.read_bytes() for p in (whole / 'last').iterdir()} == before
+    assert {p.name for p in whole.iterdir()} >= {'best', 'last', 'log.csv', 'curves.png'}
 
-def test_a_run_is_not_written_over_nor_gone_on_with_at_other_sizes(data, whole, tmp_path):
+def test_a_run_is_not_written_over_nor_gone_on_with_at_other_settings(data, whole, tmp_path):
     with pytest.raises(FileExistsError, match='holds something already'): train(data, whole, QUICK, SMALL)
     with pytest.raises(ValueError, match='other sizes'): train(data, whole, QUICK, replace(SMALL, latent=4), resume=True)
+    with pytest.raises(ValueError, match=r'other sizes or settings \(lr 0.01, not 0.5\)'): train(data, whole, replace(QUICK, lr=.5), resume=True)
+    with pytest.raises(ValueError, match='run of another network'): train(data, whole, None, PRESETS['paper'][0], resume=True)
     with pytest.raises(FileNotFoundError, match='no such folder'): train(tmp_path / 'no', tmp_path / 'run', QUICK, SMALL)
     assert not (tmp_path / 'run').exists()
 
@@ -204,12 +306,150 @@ def test_a_loss_that_is_no_number_stops_with_a_clear_line_before_harm_is_done(le
     before = {k: v.clone() for k, v in model.state_dict().items()}
     with torch.no_grad(): model.norm_out.weight[0] = torch.nan
     before['norm_out.weight'] = model.norm_out.weight.detach().clone()
-    with pytest.raises(FloatingPointError, match='the loss is nan at step 1; go on from the last checkpoint with a lower lr'): train_step(model, optimizer, batch, QUICK, 1)
+    with pytest.raises(FloatingPointError, match='the loss is nan at step 1; begin another run from the last checkpoint with a lower lr'): train_step(model, optimizer, batch, QUICK, 1)
     assert all(torch.equal(before[k].nan_to_num(9), v.nan_to_num(9)) for k, v in model.state_dict().items())
 
-def test_a_run_that_breaks_leaves_its_last_checkpoint(data, tmp_path):
-    config = replace(QUICK, steps=30)
-    train(data, tmp_path / 'run', config, SMALL, minutes=0)
-    before = weights(tmp_path / 'run/last')
-    with pytest.raises(FloatingPointError, match='lower lr'): train(data, tmp_path / 'run', replace(config, lr=1e30), SMALL, resume=True)
-    assert equal(before, weights(tmp_path / 'run/last')) and all(v.isfinite().all() for v in before.values())
+def test_a_run_that_breaks_leaves_its_last_checkpoint(data, tmp_path, monkeypatch):
+    train(data, tmp_path / 'run', QUICK, SMALL, minutes=0)
+    before = {p.name: p.read_bytes() for p in (tmp_path / 'run/last').iterdir()}
+    def broken(config):
+        net = EmotionVAE(config)
+        net.tokens.weight.register_hook(lambda g: g * np.nan)                  # its loss is a number, its gradient is not
+        return net
+    monkeypatch.setattr('emotionwave.checkpoint._classes', lambda name: (ModelConfig, broken))
+    with pytest.raises(FloatingPointError, match='the norm of the gradient is nan at step 1; .* lower lr'): train(data, tmp_path / 'run', resume=True)
+    assert {p.name: p.read_bytes() for p in (tmp_path / 'run/last').iterdir()} == before
+
+@pytest.mark.parametrize('nth', [1, 2, 3, 4])
+def test_a_full_disk_stops_a_run_with_a_clear_line_and_leaves_its_last_checkpoint(nth, data, tmp_path, monkeypatch):
+    from emotionwave import checkpoint
+    train(data, tmp_path / 'run', QUICK, SMALL, minutes=0)
+    before, write, calls = weights(tmp_path / 'run/last'), checkpoint.write_atomic, []
+    def full(path, data):
+        calls.append(path)
+        if len(calls) >= nth: raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+        return write(path, data)
+    with monkeypatch.context() as m, pytest.raises(OSError, match=r'run: the disk is full \(.*\); its last checkpoint, step 1, is whole: make room and go on with --resume'):
+        m.setattr(checkpoint, 'write_atomic', full)
+        train(data, tmp_path / 'run', resume=True, every_s=0)
+    assert equal(before, weights(tmp_path / 'run/last')) and not [p for p in (tmp_path / 'run').rglob('.*')]
+    train(data, tmp_path / 'run', resume=True)
+    assert load_checkpoint(tmp_path / 'run/last')[2]['step'] == QUICK.steps
+
+
+# ---- beginning with a checkpoint
+
+def test_training_begins_with_a_checkpoint_and_gives_it_the_conditions_it_lacks(data, tmp_path):
+    old = EmotionVAE(replace(SIZES, conditions={'valence': 2, 'genre': 4}))
+    save_checkpoint(tmp_path / 'old', old, TOKENS, {})
+    train(data, tmp_path / 'run', replace(QUICK, steps=1, lr=0.), start=tmp_path / 'old')
+    new = load_checkpoint(tmp_path / 'run/last')[0]
+    assert new.config.conditions == ModelConfig().conditions and equal(new.state_dict(), grown(old, ModelConfig().conditions).state_dict())
+    other = Tokenizer(replace(TOKENS.config, velocities=16))
+    save_checkpoint(tmp_path / 'other', EmotionVAE(replace(SIZES, vocab=len(other), velocities=16)), other, {})
+    with pytest.raises(ValueError, match='made with another vocabulary'): train(data, tmp_path / 'x', start=tmp_path / 'other')
+    with pytest.raises(ValueError, match='give start or model, not both'): train(data, tmp_path / 'x', model=SMALL, start=tmp_path / 'old')
+    assert not (tmp_path / 'x').exists()
+
+@pytest.mark.parametrize('pieces,each', [(1, 1), (1, 9), (2, 3), (30, 1)])
+def test_something_is_held_out_of_few_pieces(pieces, each, data, tmp_path, monkeypatch):
+    rows = load_dataset(data)
+    rows = rows.iloc[:pieces * each].assign(piece=np.repeat([f'p{i}' for i in range(pieces)], each)[:len(rows)], split='train')
+    learn, valid, note = hold_out(rows)
+    assert len(learn) and len(valid) and note
+    if len(rows) > 1: assert len(learn) + len(valid) == len(rows) and (pieces == 1 or not set(learn.piece) & set(valid.piece))
+    if len(rows) == 1:
+        monkeypatch.setattr('emotionwave.train.load_dataset', lambda *_: rows)
+        seen = []
+        train(data, tmp_path / 'run', replace(QUICK, steps=1), SMALL, callback=seen.append)
+        assert note in seen[0]['notes'] and 'valid_ce' in seen[0]
+
+def test_samples_are_asked_for_with_each_checkpoint_and_cannot_break_a_run(data, whole, tmp_path):
+    asked, seen = [], []
+    def sampler(net, tokenizer, songs, folder):
+        net.eval(); torch.manual_seed(9)
+        asked.append((folder.name, [len(s) for s in songs]))
+        if len(asked) == 2: raise RuntimeError('no piano')
+    train(data, tmp_path / 'run', QUICK, SMALL, callback=seen.append, sampler=sampler, every_s=0)
+    assert [a for a, _ in asked] == [f'step_{k:06}' for k in range(1, QUICK.steps + 1)] and all(n and all(n) for _, n in asked)
+    assert [n for r in seen for n in r.get('notes', []) if 'piano' in n] == ['no samples at step 2 (RuntimeError: no piano)']
+    assert equal(weights(whole / 'last'), weights(tmp_path / 'run/last'))
+
+
+# ---- many processes
+
+SHARED = '''
+import json, sys
+from emotionwave.train import ModelConfig, TrainConfig, train
+train(sys.argv[1], sys.argv[2], TrainConfig(**json.loads(sys.argv[3])), ModelConfig(**json.loads(sys.argv[4])), device="cpu")
+'''
+
+@pytest.mark.skipif(not torch.distributed.is_available() or not torch.distributed.is_gloo_available(), reason='needs gloo')
+def test_two_processes_with_half_the_batch_each_give_the_losses_of_one(data, tmp_path):
+    from dataclasses import asdict
+    config = replace(QUICK, batch=6, bf16=False)
+    train(data, tmp_path / 'one', config, SMALL)
+    (tmp_path / 'shared.py').write_text(SHARED)
+    done = subprocess.run([sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc_per_node', '2', tmp_path / 'shared.py', data, tmp_path / 'two', json.dumps(asdict(config)), json.dumps(asdict(SMALL))],
+                          capture_output=True, text=True, timeout=400, env=dict(os.environ, PYTHONPATH=str(ROOT), OMP_NUM_THREADS='1'))
+    assert done.returncode == 0, done.stderr[-2500:]
+    one, two = (read_log(tmp_path / run / 'log.csv') for run in ('one', 'two'))
+    for k in ('ce', 'kl', 'norm', 'tokens', 'valid_ce'): np.testing.assert_allclose([r[k] for r in two if k in r], [r[k] for r in one if k in r], rtol=2e-3, err_msg=k)
+    assert len(one) == len(two) == QUICK.steps
+    a, b = weights(tmp_path / 'one/last'), weights(tmp_path / 'two/last')
+    assert a.keys() == b.keys() and all(torch.allclose(a[k], b[k], atol=5e-3) for k in a)
+    assert [p.name for p in (tmp_path / 'two').iterdir() if p.name.startswith('.')] == []
+
+
+# ---- the command
+
+@pytest.fixture
+def command(tmp_path, monkeypatch, capsys):
+    "Run `emotionwave train` where nothing else is; returns status, lines printed, lines of errors."
+    from emotionwave import cli
+    monkeypatch.chdir(tmp_path)
+    def run(*args):
+        try: status = cli.main(['train', *map(str, args)])
+        except SystemExit as e: status = e.code
+        out, err = capsys.readouterr()
+        return status, out.splitlines(), err.splitlines()
+    return run
+
+TINY = ['--set', 'd_model=32', 'heads=2', 'encoder_layers=1', 'decoder_layers=2', 'latent=8', 'batch_tokens=1500', 'threads=1']
+
+def test_the_command_trains_writes_samples_and_goes_on(data, command, tmp_path):
+    status, out, err = command(data, '--output', 'run', '--steps', 2, '--samples', 1, '--device', 'cpu', *TINY)
+    assert status == 0 and out == ['best checkpoint: run/best'] and any('step 2 of 2' in line for line in err), err
+    made = sorted(p.suffix for p in (tmp_path / 'run/samples/step_000002').iterdir())
+    assert made.count('.mid') == 3 and made.count('.png') >= 1
+    status, out, err = command(data, '--output', 'run', '--resume', '--steps', 3, '--samples', 0)
+    assert status == 0 and [r['step'] for r in read_log(tmp_path / 'run/log.csv')] == [1, 2, 3], err
+    assert load_checkpoint(tmp_path / 'run/best')[2]['config']['batch_tokens'] == 1500
+
+def test_the_command_formats_a_folder_of_midi_first(data, command, tmp_path):
+    save_checkpoint(tmp_path / 'old', fresh(), TOKENS, {})
+    few = tmp_path / 'few'
+    few.mkdir()
+    for p in sorted((data.parent / 'midi').iterdir())[:2]: (few / p.name).write_bytes(p.read_bytes())
+    status, out, err = command('few', '--output', 'mine', '--from', 'old', '--steps', 1, '--samples', 0, '--device', 'cpu', '--set', 'threads=1')
+    assert status == 0 and out == ['best checkpoint: mine/best'] and (tmp_path / 'mine/data/dataset.json').is_file(), err
+    assert any('are held out to measure on' in line for line in err)
+
+@pytest.mark.parametrize('args,status,says', [
+    (['empty'], 1, 'empty: no MIDI files in it'), (['foreign'], 1, 'foreign: no MIDI files in it'), (['DATA', '--preset', 'huge'], 2, "invalid choice: 'huge'"),
+    (['DATA', '--device', 'cuda:9'], 1, 'no device cuda:9 here'), (['DATA', '--output', 'full'], 1, 'full: holds something already'), (['OTHER'], 1, 'was written with a vocabulary of'),
+    (['DATA', '--set', 'speed=9'], 1, "no setting 'speed'"), (['DATA', '--set', 'lr'], 1, "--set takes NAME=VALUE, as in lr=0.001 or spell=false, got 'lr'"), (['DATA', '--steps', '0'], 1, 'steps and batch_tokens must be at least 1'),
+    (['DATA', '--from', 'empty'], 1, 'empty: no checkpoint'), (['DATA', '--from', 'default', '--set', 'heads=2'], 1, 'heads: sizes are those of the checkpoint')],
+    ids=lambda x: '-'.join(x)[:30] if isinstance(x, list) else '')
+def test_what_is_wrong_is_said_in_one_line_and_nothing_is_written(args, status, says, data, command, tmp_path):
+    for name in ('empty', 'foreign', 'full'): (tmp_path / name).mkdir()
+    (tmp_path / 'foreign/songs.txt').write_text('la'); (tmp_path / 'full/thesis.txt').write_text('la')
+    info = json.loads((data / 'dataset.json').read_text())
+    info['vocabulary']['fingerprint'] = 'f' * 16
+    (tmp_path / 'other').mkdir(); (tmp_path / 'other/dataset.json').write_text(json.dumps(info))
+    for p in data.glob('*.parquet'): (tmp_path / 'other' / p.name).write_bytes(p.read_bytes())
+    before = sorted(str(p) for p in tmp_path.rglob('*'))
+    args = [{'DATA': data, 'OTHER': 'other'}.get(a, a) for a in args]
+    got, out, err = command(*args, *([] if '--output' in args else ['--output', 'run']))
+    assert (got, out) == (status, []) and says in err[-1] and (status == 2 or len(err) == 1), err
+    assert sorted(str(p) for p in tmp_path.rglob('*')) == before

@@ -74,8 +74,8 @@ def progress(name, start):
 
 @contextlib.contextmanager
 def unaided(config):
-    "Let `versions` give the network what it was trained with, and nothing else help it: no anchor for the input's pitches, no lean of the polyphony."
-    new = {(generate, 'ANCHOR'): 0., (generate, 'SHIFT'): (0, 0), (generate, 'TOUCH'): (1., 1.)}
+    "Let `versions` give the network what it was trained with, and nothing else help it: no anchor for the input's pitches, no lean of lengths, register or polyphony."
+    new = {(generate, 'ANCHOR'): 0., (generate, 'SHIFT'): (0, 0), (generate, 'TOUCH'): (1., 1.), (generate, 'REGISTER'): np.inf}
     if not config.spell: new[decode, 'spell_major'] = lambda notes, *_: notes.copy()
     if not config.skeleton:
         new[generate, 'write_window'] = lambda net, tokenizer, part, rows, shown, *more: decode.write_window(net, tokenizer, part, rows, np.zeros_like(shown), *more)

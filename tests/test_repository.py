@@ -155,7 +155,7 @@ def test_no_file_is_a_pickle_or_too_large():
         start = p.open('rb').read(2)
         assert not (start[:1] == b'\x80' and start[1:] in (b'\2', b'\3', b'\4', b'\5')) and start != b'PK', p
 
-@pytest.mark.parametrize('name', ['default', 'labeller', 'judge'])
+@pytest.mark.parametrize('name', ['beats', 'default', 'judge', 'labeller', 'listener', 'opinion', 'paper', 'reader'])
 def test_shipped_models_are_safetensors_with_their_configuration(name):
     folder = ROOT / 'emotionwave' / 'models' / name
     assert {p.suffix for p in folder.iterdir() if p.is_file()} <= {'.safetensors', '.json', '.md'}

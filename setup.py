@@ -14,5 +14,5 @@ setup(
     long_description=(here / 'README.md').read_text('utf-8'), long_description_content_type='text/markdown',
     packages=[s['lib_name']], package_data={s['lib_name']: [f'models/**/*.{ending}' for ending in ('safetensors', 'json', 'md')]},
     python_requires=f">={s['min_python']}", install_requires=s['requirements'].split(),
-    extras_require={'dev': s['dev_requirements'].split(), 'dask': s['dask_requirements'].split()}, entry_points={'console_scripts': [s['console_scripts']]},
+    extras_require={'dev': s['dev_requirements'].split(), 'dask': s['dask_requirements'].split(), 'tensorboard': s['tensorboard_requirements'].split()}, entry_points={'console_scripts': [s['console_scripts']]},
 )

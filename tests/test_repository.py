@@ -7,7 +7,8 @@ import pytest
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT / 'tests'))
 NOTEBOOKS = sorted(p for p in (ROOT / 'nbs').rglob('*.ipynb') if '.ipynb_checkpoints' not in p.parts and not p.name.startswith('_'))
-PAGES = [p for p in NOTEBOOKS if re.match(r'\d\d[a-z]?_', p.name) and p.parent.name == 'nbs']      # those that become modules
+ALONE = {'06b_ablations'}                                                         # shows what a script measured; no module
+PAGES = [p for p in NOTEBOOKS if re.match(r'\d\d[a-z]?_', p.name) and p.parent.name == 'nbs' and p.stem not in ALONE]   # those that become modules
 ORDER = [re.sub(r'^\d\d[a-z]?_', '', p.stem) for p in PAGES]
 every_notebook = pytest.mark.parametrize('path', NOTEBOOKS, ids=lambda p: p.stem)
 every_page = pytest.mark.parametrize('path', PAGES, ids=lambda p: p.stem)

@@ -410,8 +410,8 @@ class Run:
 def _wrapped(net, device, processes, compile):
     "The network as the loop calls it: compiled, and one of many."
     if compile:
-        import torch._dynamo
-        torch._dynamo.config.suppress_errors = True                            # what can't be compiled here runs as it is
+        from torch import _dynamo
+        _dynamo.config.suppress_errors = True                            # what can't be compiled here runs as it is
         net.compile(dynamic=True)
     if processes.world == 1: return net
     return torch.nn.parallel.DistributedDataParallel(net, device_ids=[device.index] if device.type == 'cuda' else None)

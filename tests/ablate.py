@@ -121,7 +121,7 @@ def control(method, songs, draws=1000):
         pair = method.both(song, i)                                            # a seed for each: a network that doesn't listen would else write one piece 24 times
         low, high = judge.predict(pair)
         right = low < .5, high > .5                                            # fewer than 8 notes are never right
-        rows.append([np.mean(right), all(right), high > low, np.nan_to_num(high - low), *(np.mean([f(song, new) for new in pair]) for f in (sim_chr, sim_grv))])
+        rows.append([np.mean(right), all(right), (high > low) + .5 * (high == low), np.nan_to_num(high - low), *(np.mean([f(song, new) for new in pair]) for f in (sim_chr, sim_grv))])
         if i % 6 == 5: print(f'         heard {i + 1} of {len(songs)} songs', flush=True)
     x = np.array(rows, float)                                                  # (songs, figures)
     drawn = np.random.default_rng(0).multinomial(len(x), np.full(len(x), 1 / len(x)), draws) @ x / len(x)

@@ -160,7 +160,7 @@ class Fragments:
 
     def __len__(self): return len(self.length)
 
-# %% ../nbs/05b_fragments.ipynb #00000012
+# %% ../nbs/05b_fragments.ipynb #00000015
 STEP_T, STEP_N = 64, 32        # lengths of ids and of note tables are rounded up to multiples of these
 
 def batches(
@@ -180,7 +180,7 @@ def batches(
         out += list(part.reshape(-1, n))
     return [out[i] for i in rng.permutation(len(out))]
 
-# %% ../nbs/05b_fragments.ipynb #00000014
+# %% ../nbs/05b_fragments.ipynb #00000019
 _SPELL = np.array([[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 11], [0, 1, 2, 4, 3, 5, 6, 7, 9, 8, 11, 11]])  # pitch classes of a major piece, of a minor one
 
 def spell_major(
@@ -199,8 +199,8 @@ def scale_lengths(
     on,                # (B,) bool, which examples
     rng,               # a numpy generator
     durations:int=60,  # how many duration indices there are
-)->np.ndarray:         # a copy; lengths keep their order within an example
-    "Play each example more staccato or more legato, by a factor from a third to three; three examples of ten get one length for all."
+)->np.ndarray:         # a copy
+    "Play these examples more staccato or more legato, by a factor from a third to three; in three of ten of them all notes become equally short."
     notes, length = notes.copy(), notes[..., 4]
     scaled = np.clip(np.round((length + 1) * np.where(on, 2 ** rng.uniform(-1.5, 1.5, len(notes)), 1)[:, None]) - 1, 0, durations - 1)
     scaled[on & (rng.random(len(notes)) < .3)] = 0
@@ -225,7 +225,7 @@ def blur(
     notes[..., 2], notes[..., 3] = np.where(there, pitch, -1), np.where(there, velocity, -1)
     return notes
 
-# %% ../nbs/05b_fragments.ipynb #00000017
+# %% ../nbs/05b_fragments.ipynb #0000001c
 def raised(
     notes,             # (B, N, 5) note tables, -1 is padding
     up,                # (B,) semitones
@@ -287,7 +287,7 @@ def disguised(
     if not config.skeleton: shown = np.full_like(shown, -1)
     return (raised(seen, data.up[rows], pitches), raised(shown, data.up[rows], pitches)) if config.absolute else (seen, shown)
 
-# %% ../nbs/05b_fragments.ipynb #00000018
+# %% ../nbs/05b_fragments.ipynb #0000001d
 def make_batch(
     data:Fragments,
     rows,              # fragment numbers

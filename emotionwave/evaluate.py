@@ -19,6 +19,7 @@ from .midi import Song, find_key, write_atomic
 from .beats import barred
 from .listen import player_html
 from .tokens import Tokenizer
+from .playing import clash
 from .attributes import attributes_table, attribute_names
 from .similarity import sub_beats, sim_chr, sim_grv, sim_chr_key, melody_f1, kept
 from .learners import fit_linear, rarity, run_linear
@@ -91,8 +92,9 @@ class PaperMethod:
         self.folder, self.seed, self.training = Path(folder), seed, load_checkpoint(folder)[2]
 
     def __call__(self, song, valence):
+        "Write a song again; each song has draws of its own, which don't depend on the others."
         from emotionwave.paper import rewrite
-        return rewrite(*_checkpoint(str(self.folder)), song, valence, seed=self.seed)
+        return rewrite(*_checkpoint(str(self.folder)), song, valence, seed=(self.seed << 32) + zlib.crc32(song.onset.tobytes() + song.pitch.tobytes()))
 
     def seeded(self, seed): return PaperMethod(self.folder, seed)
 
@@ -219,7 +221,7 @@ def version_figures(
     from emotionwave.reader import nats_a_note
     rhythm, polyphony = bar_figures(new, len(song.bar_ticks()) - 1)
     likeness = {f.__name__: round(f(song, new), 6) for f in (sim_chr, sim_grv, sim_chr_key, melody_f1)}
-    return likeness | dict(notes=len(new), kept=all(kept(song, new).values()), nats=round(float(nats_a_note([new])[0]), 6), rhythm=_text(rhythm), polyphony=_text(polyphony))
+    return likeness | dict(notes=len(new), clash=round(clash(new), 6), kept=all(kept(song, new).values()), nats=round(float(nats_a_note([new])[0]), 6), rhythm=_text(rhythm), polyphony=_text(polyphony))
 
 def _pair(method, song): return method.both(song) if hasattr(method, 'both') else [method(song, v) for v in VALENCES]
 
@@ -412,13 +414,13 @@ def held_out_files(
 # %% ../nbs/08_evaluate.ipynb #0000002a
 def shipped_figures(
     folder=None,       # checkpoint folder with report.json; `None` for the one that ships
-):                     # DataFrame: a row for each method, columns hit, both, pairs, gap, second opinion, sim_chr, sim_grv, perplexity with their 95 % intervals
+):                     # DataFrame: a row for each method, columns hit, both, pairs, gap, second opinion, sim_chr, sim_grv, clash, perplexity with their 95 % intervals
     "Read the figures that were measured for a checkpoint."
     import pandas as pd
     path = Path(folder or MODELS / 'default') / 'report.json'
     if not path.is_file(): raise FileNotFoundError(f'{path}: no report; measure the checkpoint with evaluate_folder and ship_report')
     table = json.loads(path.read_text())['summary']
-    names = dict(hit='hit', both='both', above='pairs', gap='gap', hit_attributes='second opinion', sim_chr='sim_chr', sim_grv='sim_grv', perplexity='perplexity')
+    names = dict(hit='hit', both='both', above='pairs', gap='gap', hit_attributes='second opinion', sim_chr='sim_chr', sim_grv='sim_grv', clash='clash', perplexity='perplexity')
     text = lambda v: f'{v[0]:.2f} ({v[1]:.2f} to {v[2]:.2f})'
     return pd.DataFrame({new: {m: text(t[old]) if old in t else '' for m, t in table.items()} for old, new in names.items() if any(old in t for t in table.values())})
 

@@ -13,7 +13,7 @@ import numpy as np
 
 # %% ../nbs/07c_report.ipynb #00000005
 NUMBERS = 5            # of a note: bars on, position, pitch, velocity, duration
-METRICS = ('hit', 'hit_negative', 'hit_positive', 'both', 'above', 'gap', 'sim_chr', 'sim_grv', 'sim_chr_key', 'melody_f1', 'kept', 'nats', 'diversity',
+METRICS = ('hit', 'hit_negative', 'hit_positive', 'both', 'above', 'gap', 'sim_chr', 'sim_grv', 'sim_chr_key', 'melody_f1', 'clash', 'kept', 'nats', 'diversity',
            'hit_attributes', 'both_attributes', 'above_attributes', 'gap_attributes', 'hit_labeller', 'both_labeller', 'above_labeller', 'gap_labeller')
 
 def song_figures(
@@ -177,14 +177,14 @@ EXPLAINED = dict(hit='share of versions that the judge hears on the side asked f
     above='share of songs whose positive version is judged above the negative one', gap='mean difference of the two in P(positive)', hit_attributes='hits by a second opinion, from attributes alone',
     above_attributes='pairs in order by the second opinion', sim_chr='likeness of the pitch classes, bar by bar', sim_grv='likeness of the rhythm, bar by bar', sim_chr_key='as sim_chr, each from its own tonic',
     melody_f1='share of the top line that is kept within a semitone', perplexity='of each number of a note, to a language model that had no part in making it; lower is more usual',
-    diversity='1 less the likeness of versions with different seeds', kept='share whose meters, tempos and bars are the input\'s', line='hits above what a mix of rules has at the same sim_chr',
+    clash='share of the time that notes sound in which another one sounds a semitone beside them', diversity='1 less the likeness of versions with different seeds', kept='share whose meters, tempos and bars are the input\'s', line='hits above what a mix of rules has at the same sim_chr',
     rho_rhythm='rank correlation of rhythmic intensity asked for and measured, over bars', rho_polyphony='the same of polyphony', cross_rhythm='of rhythm asked for and polyphony measured; best near 0', cross_polyphony='of polyphony asked for and rhythm measured; best near 0')
 _SMALL = ('hit', 'both', 'above', 'gap', 'hit_attributes', 'sim_chr', 'sim_grv', 'perplexity')
 
 _STYLE = '''body{font:15px/1.5 system-ui,sans-serif;max-width:1180px;margin:2rem auto;padding:0 1rem;color:#1c2230;background:#fff}h1{margin:0}h2{margin:2rem 0 .5rem}
 .wide{overflow-x:auto}table{border-collapse:collapse;font-size:13px;font-variant-numeric:tabular-nums}th,td{padding:.25rem .6rem;border-bottom:1px solid #d8dce4;text-align:right;white-space:nowrap}
-th:first-child,td:first-child{text-align:left}small{color:#657}td small{display:block;font-size:10px}img{max-width:100%}dt{font-weight:600;float:left;clear:left;width:9rem}dd{margin:0 0 0 9rem}
-summary{cursor:pointer;font-weight:600;margin:.6rem 0}iframe{margin:.3rem 0 1rem}@media(prefers-color-scheme:dark){body{background:#14171e;color:#dde}th,td{border-color:#333a48}small{color:#99a}img{filter:invert(.9) hue-rotate(180deg)}}'''
+th:first-child,td:first-child{text-align:left;position:sticky;left:0;background:#fff}small{color:#657}td small{display:block;font-size:10px}img{max-width:100%}dt{font-weight:600;float:left;clear:left;width:9rem}dd{margin:0 0 0 9rem}
+summary{cursor:pointer;font-weight:600;margin:.6rem 0}iframe{margin:.3rem 0 1rem}@media(prefers-color-scheme:dark){body{background:#14171e;color:#dde}th,td{border-color:#333a48}th:first-child,td:first-child{background:#14171e}small{color:#99a}img{filter:invert(.9) hue-rotate(180deg)}}'''
 
 def _table(rows, columns):
     "An HTML table of {name: {column: [mean, low, high]}}."

@@ -33,7 +33,7 @@ PRESETS = {
     'paper': (PaperConfig(),
               TrainConfig(steps=204_000, batch=4, lr=1e-4, warmup=200, cosine=70_000, floor=.05, beta2=.999, weight_decay=0., clip=.5, bf16=False,
                           beta=1., beta_start=10_000, beta_cycle=5_000, free_bits=.25, drop=0., drop_other=0., blur=0., articulation=0., spell=False,
-                          skeleton=0., people=1, sharpen=1.))}
+                          skeleton=0., bag=0., people=1, sharpen=1.))}
 
 def preset(name):
     "Sizes of the network and `TrainConfig` of a preset."
@@ -184,12 +184,13 @@ def train_step(
     _seed(config, step, processes, batch, net.config.latent)
     rate, beta = learning_rate(config, step), beta_at(config, step)
     for group in optimizer.param_groups: group['lr'] = rate
-    with torch.autocast(device, torch.bfloat16, enabled=config.bf16): logits, mu, logvar = model(**_inputs(batch))
+    with torch.autocast(device, torch.bfloat16, enabled=config.bf16): logits, mu, logvar, *unnamed = model(**_inputs(batch))
     loss, ce, kl = net.loss(logits, batch['targets'], mu, logvar, batch['there'], beta, config.free_bits, processes.total)
+    tokens = processes.total((batch['targets'] >= 0).sum())
+    for nats in unnamed: loss = loss + config.bag * processes.total(nats) / tokens
     optimizer.zero_grad(set_to_none=True)
     (loss * processes.world).backward()                                       # gradients are averaged over processes
     norm = torch.nn.utils.clip_grad_norm_(model.parameters(), config.clip)
-    tokens = processes.total((batch['targets'] >= 0).sum())
     loss, ce, kl, norm, tokens = torch.stack([x.detach().float() for x in (loss, ce, kl, norm, tokens)]).tolist()   # one wait for the device
     if not (math.isfinite(loss) and math.isfinite(norm)):
         what = f'the loss is {loss}' if not math.isfinite(loss) else f'the norm of the gradient is {norm}'
@@ -213,7 +214,7 @@ def validate(
     for part in np.array_split(rows, max(math.ceil(len(rows) / 12), 1)):
         b = make_batch(data, part, config, model.config, tokenizer)
         b = {k: v.to(next(model.parameters()).device) for k, v in b.items()}
-        with torch.autocast(b['ids'].device.type, torch.bfloat16, enabled=config.bf16): logits, mu, logvar = model(**_inputs(b))
+        with torch.autocast(b['ids'].device.type, torch.bfloat16, enabled=config.bf16): logits, mu, logvar, *_ = model(**_inputs(b))
         _, ce, kl = model.loss(logits, b['targets'], mu, logvar, b['there'])
         n, k = int((b['targets'] >= 0).sum()), int(b['there'].sum())
         total += ce.item() * n, n, kl.item() * k, k

@@ -2,7 +2,7 @@
 
 python tests/ablate.py DATA --output tests/ablation.json [--tokens 1_800_000] [--width 128] [--rows NAME ...] [--runs FOLDER] [--corpora ../shared/data]
 A script, not a test. DATA is a folder of format_corpora. A row that is in the output already isn't made again, and one that was cut off goes on where it stopped.
---measure measures again without training. Rows: all, disguise, dropout, divergence, "divergence, disguise", skeleton, conditions, key, paper; each is named after what it is without, `all` is without nothing."""
+--measure measures again without training. Rows: all, disguise, dropout, divergence, bag, skeleton, conditions, key, paper; each is named after what it is without, `all` is without nothing."""
 import argparse, contextlib, json, os, sys, time
 os.environ.setdefault('OMP_NUM_THREADS', '1')
 from dataclasses import asdict, replace
@@ -24,14 +24,14 @@ from emotionwave.tokens import TokenConfig, Tokenizer, shift
 from emotionwave.train import load_checkpoint, train
 from emotionwave.valence import load_judge
 
-TRAIN = dict(batch_tokens=2_000, lr=2.5e-3, warmup=100, beta=.1, free_bits=.25, beta_warmup=1, sharpen=2.5, threads=1)
+TRAIN = dict(batch_tokens=2_000, lr=2.5e-3, warmup=100, beta_warmup=1, threads=1)
 FEW = {'valence': 2, 'arousal': 2, 'genre': 4, 'tempo': 8}                    # conditions without mode, rhythm and polyphony
 ROWS = {                                                                       # name: (in words, changes of TrainConfig, changes of ModelConfig)
     'all': ('all parts', {}, {}),
     'disguise': ('without the disguise: the encoder reads mode, dynamics, octave and articulation as written', dict(spell=False, blur=0., articulation=0.), {}),
     'dropout': ('without condition dropout; guidance 1', dict(drop=0.), {}),
     'divergence': ('without the divergence: beta 0', dict(beta=0.), {}),
-    'divergence, disguise': ('without either of the two', dict(beta=0., spell=False, blur=0., articulation=0.), {}),
+    'bag': ('without the bag of notes: the latent has no reader of its own', dict(bag=0.), {}),
     'skeleton': ('without the skeleton', dict(skeleton=0.), {}),
     'conditions': ('without the conditions mode, rhythm and polyphony', {}, dict(conditions=FEW)),
     'key': ('pitches as written, not relative to the key', dict(absolute=True), {}),
@@ -54,7 +54,7 @@ def settings(name, steps):
 
 def steps_for(rows, tokenizer, tokens):
     "Steps in which training sees so many tokens; the same batches come in every row."
-    data = Fragments(rows[rows.split == 'train'], tokenizer, ModelConfig(vocab=len(tokenizer)), TRAIN['sharpen'])
+    data = Fragments(rows[rows.split == 'train'], tokenizer, ModelConfig(vocab=len(tokenizer)), TrainConfig.sharpen)
     seen = steps = epoch = 0
     while True:
         for batch in batches(data, TrainConfig(**TRAIN), epoch):
@@ -74,8 +74,8 @@ def progress(name, start):
 
 @contextlib.contextmanager
 def unaided(config):
-    "Let `versions` give the network what it was trained with, and nothing else help it: no anchor for the input's pitches, no lean of lengths, register or polyphony."
-    new = {(generate, 'ANCHOR'): 0., (generate, 'SHIFT'): (0, 0), (generate, 'TOUCH'): (1., 1.), (generate, 'REGISTER'): np.inf}
+    "Let `versions` give the network what it was trained with, and nothing else help it: no anchor for the input's pitches, no lean of lengths, dynamics, register or polyphony."
+    new = {(generate, 'ANCHOR'): 0., (generate, 'SHIFT'): (0, 0), (generate, 'played'): lambda new, *_: new, (generate, 'REGISTER'): np.inf}
     if not config.spell: new[decode, 'spell_major'] = lambda notes, *_: notes.copy()
     if not config.skeleton:
         new[generate, 'write_window'] = lambda net, tokenizer, part, rows, shown, *more: decode.write_window(net, tokenizer, part, rows, np.zeros_like(shown), *more)

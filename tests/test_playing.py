@@ -1,0 +1,75 @@
+"How notes are played: what a note would rub against, how long it is held, the share of time that rubs, and the two hands' loudness, each held against plain loops."
+import numpy as np
+import pytest
+from emotionwave.listen import hands
+from emotionwave.midi import Song
+from emotionwave.playing import TOUCH, VOICING, clash, played, touch, until_clash, voicing
+
+BAR = 1920
+
+def random_song(seed, notes=60, bars=4):
+    rng = np.random.default_rng(seed)
+    return Song(rng.integers(0, bars * 16, notes) * 120, rng.integers(1, 900, notes), rng.integers(30, 96, notes), rng.integers(1, 128, notes), meter_num=[4], meter_den=[4])
+
+def lines(song): return np.arange(0, int(song.onset.max(initial=0)) // BAR + 2) * BAR
+
+def clash_by_loops(song):
+    "Tick by tick."
+    end, rubs, long = int((song.onset + song.duration).max()), 0, 0
+    for t in range(end):
+        at = song.pitch[(song.onset <= t) & (t < song.onset + song.duration)] % 12
+        long += len(at)
+        rubs += sum(bool({(p + 1) % 12, (p - 1) % 12} & set(at.tolist())) for p in at.tolist())
+    return rubs / long
+
+@pytest.mark.parametrize('seed', range(6))
+def test_what_a_note_rubs_against_is_what_loops_find(seed):
+    song = random_song(seed); right, found = hands(song), until_clash(song)
+    for i in range(len(song)):
+        apart = np.abs(song.pitch - song.pitch[i])
+        rubs = (song.onset > song.onset[i]) & (np.isin(apart % 12, [1, 11]) | (right & right[i] & (apart == 2)))
+        assert found[i] == (song.onset[rubs].min() if rubs.any() else 1 << 40)
+
+@pytest.mark.parametrize('seed', range(4))
+def test_the_share_of_time_that_rubs_is_what_loops_find(seed):
+    song = random_song(seed, 20)
+    assert clash(song) == pytest.approx(clash_by_loops(song), abs=1e-12)
+
+@pytest.mark.parametrize('seed', range(6))
+def test_holding_notes_adds_no_clash_and_crosses_no_bar_line(seed):
+    song = random_song(seed); line = lines(song)
+    held = touch(song, line, np.ones(len(song)))
+    longer = held.duration > song.duration
+    assert longer.any() and (held.duration >= song.duration).all()
+    end, right = held.onset + held.duration, hands(song)
+    assert (end[longer] <= line[np.searchsorted(line, held.onset[longer], 'right')]).all()
+    for i in np.flatnonzero(longer):                                          # nothing that rubs begins while it is held
+        apart = np.abs(song.pitch - song.pitch[i])
+        rubs = np.isin(apart % 12, [1, 11]) | (right & right[i] & (apart == 2))
+        assert not (rubs & (song.onset > song.onset[i]) & (song.onset < end[i])).any()
+
+def test_the_happiest_version_is_detached_and_never_silent():
+    song = random_song(1)
+    short = touch(song, lines(song), -np.ones(len(song)))
+    assert (short.duration == np.maximum(np.round(song.duration * TOUCH[1]), 1)).all()
+
+def test_the_melody_moves_by_half_the_voicing_and_stays_within_what_midi_has():
+    song = random_song(2); right = hands(song)
+    for lean in (1., -1.):
+        by = voicing(song, np.full(len(song), lean)).velocity - song.velocity
+        free = (song.velocity > VOICING) & (song.velocity < 127 - VOICING)
+        assert (by[free & right] == -lean * VOICING / 2).all() and (by[free & ~right] == lean * VOICING / 2).all()
+    loud = voicing(song, np.full(len(song), 50.)).velocity
+    assert loud.min() >= 1 and loud.max() <= 127
+
+def test_each_bar_is_played_with_its_own_valence():
+    song = random_song(3); line = lines(song)
+    course = played(song, line, np.linspace(0, 1, len(line) - 1))
+    bar = np.searchsorted(line, song.onset, 'right') - 1
+    assert (course.duration >= song.duration)[bar == 0].all() and (course.duration <= song.duration)[bar == len(line) - 2].all()
+    assert played(song, line, np.full(len(line) - 1, .5)) == song and played(song, line, np.zeros(len(line) - 1), 0.) == song
+
+def test_a_song_of_one_note_and_of_none():
+    assert played(Song(), np.array([0, BAR]), np.zeros(1)) == Song() and clash(Song()) == 0
+    one = Song([0], [480], [60], [70])
+    assert played(one, np.array([0, BAR]), np.zeros(1)).duration[0] == BAR and clash(one) == 0

@@ -19,7 +19,7 @@ from .tokens import Tokenizer
 from .model import EmotionVAE, condition_row
 from .train import load_checkpoint
 from .decode import Control, Keep, Part, QuickDecoder, keeps_of, readable_meter, step_of, write_window
-from .playing import played, regroove
+from .playing import lowered, played, regroove
 from .valence import MODELS, load_labeller, load_listener
 from .listen import show
 
@@ -102,7 +102,7 @@ def octave_apart(
     "Move a version whose pitches and touch alone don't tell the valence into another register."
     wanted = np.mean(valence); by = -12 if wanted < .5 else 12
     if not len(new) or np.min(valence) < .5 <= np.max(valence) or new.pitch.min() + by < 21 or new.pitch.max() + by > 108: return new
-    moved = new.replace(pitch=new.pitch + by)
+    moved = lowered(new) if by < 0 else new.replace(pitch=new.pitch + by)
     far, near = np.abs(load_labeller().predict([new, moved]) - wanted)
     return moved if far > REGISTER / max(strength, 1e-3) and near < far - .05 else new
 

@@ -2,8 +2,8 @@
 import numpy as np
 import pytest
 from emotionwave.listen import hands
-from emotionwave.midi import Song
-from emotionwave.playing import TOUCH, VOICING, clash, played, touch, until_clash, voicing
+from emotionwave.midi import Song, unlap
+from emotionwave.playing import CLOSE, LOW, TOUCH, VOICING, clash, close_below, lowered, played, touch, until_clash, voicing
 
 BAR = 1920
 
@@ -73,3 +73,14 @@ def test_a_song_of_one_note_and_of_none():
     assert played(Song(), np.array([0, BAR]), np.zeros(1)) == Song() and clash(Song()) == 0
     one = Song([0], [480], [60], [70])
     assert played(one, np.array([0, BAR]), np.zeros(1)).duration[0] == BAR and clash(one) == 0
+
+@pytest.mark.parametrize('seed', range(4))
+def test_what_lies_close_in_the_bass_is_what_loops_find_and_is_opened(seed):
+    song = unlap(random_song(seed, 80).replace(pitch=np.random.default_rng(seed).integers(33, 70, 80)))
+    end, found = song.onset + song.duration, close_below(song)
+    for i in range(len(song)):
+        apart = song.pitch[i] - song.pitch
+        assert found[i] == bool(((apart > 0) & (apart <= CLOSE) & (song.onset < end[i]) & (end > song.onset[i])).any() and song.pitch[i] < LOW)
+    low = lowered(song)
+    assert {(o, p % 12) for o, p in zip(low.onset, low.pitch)} == {(o, p % 12) for o, p in zip(song.onset, song.pitch)}
+    assert close_below(low).mean() < close_below(song.replace(pitch=song.pitch - 12)).mean() and unlap(low) == low

@@ -4,13 +4,15 @@
 
 # %% auto #0
 __all__ = ['KEEPS', 'readable_meter', 'step_of', 'step_start', 'Part', 'keeps_of', 'kept_notes', 'places_of', 'Keep', 'guide',
-           'pick', 'quick_dtype', 'QuickDecoder', 'Control', 'Lines', 'write_window']
+           'pick', 'quick_dtype', 'QuickDecoder', 'Control', 'Lines', 'Draft', 'write_window']
 
 # %% ../nbs/06c_decode.ipynb #00000002
+from bisect import bisect_right
 from dataclasses import dataclass
 import numpy as np
 import torch
 import torch.nn.functional as F
+from torch.nn.utils.rnn import pad_sequence
 from .midi import Song
 from .listen import hands
 from .tokens import Tokenizer, Grammar, BAR, PITCH, VELOCITY, DURATION, POSITION, TIMESIG
@@ -260,7 +262,7 @@ class QuickDecoder:
         R, K, d = given.shape
         self.given, self.memory, self.length = given, memory, torch.zeros(R, dtype=torch.long)
         self.seen = bias_of(F.pad(torch.arange(K)[:, None] == skeleton, (1, 0), value=True))       # (K, 1 + S)
-        self.cache = [torch.zeros(2, R, 0, self.heads, d // self.heads) for _ in self.layers]
+        self.cache, self.clean = [torch.zeros(2, R, self.heads, 0, d // self.heads) for _ in self.layers], 0
         return self
 
     def spread(self,
@@ -269,26 +271,37 @@ class QuickDecoder:
         "Go on with some rows, or with several copies of one."
         rows = torch.as_tensor(rows)
         self.given, self.length = self.given[rows], self.length[rows]
-        self.cache = [c[:, rows] for c in self.cache]
+        self._lay(rows, self.cache[0].shape[3])
         return self
+
+    def forget(self,
+        count,             # (R,) how many of the last ids of each row
+    ):
+        "Take ids back; what is kept of them lies beyond the row's length, where nothing looks until others are written over it."
+        self.length = self.length - count
+
+    def _lay(self, rows, size):
+        "Lay out some rows anew, with room for `size` ids each."
+        for i, c in enumerate(self.cache):
+            new = c.new_empty(2, len(self.length), self.heads, size, c.shape[-1])
+            new[:, :, :, :self.clean] = c[:, rows, :, :self.clean]
+            self.cache[i] = new
 
     def _room(self, n):
         "Make room for `n` ids a row."
-        have = self.cache[0].shape[2]
-        if n <= have: return
-        size = max(256, 2 * n)
-        self.cos, self.sin = (t[0, 0] for t in rotation(torch.arange(size), self.width // self.heads))   # (size, D/2)
-        for i, c in enumerate(self.cache):
-            new = c.new_zeros(2, c.shape[1], size, *c.shape[3:])
-            new[:, :, :have] = c
-            self.cache[i] = new
+        if n > self.cache[0].shape[3]:
+            self._lay(slice(None), max(256, 2 * n))
+            self.cos, self.sin = (t[0, 0] for t in rotation(torch.arange(max(256, 2 * n)), self.width // self.heads))   # (size, D/2)
+        if n > self.clean:                                                    # a shorter row is read up to here, too, at no weight; what is no number would still count
+            for c in self.cache: c[:, :, :, self.clean:n + 64] = 0
+            self.clean = min(n + 64, self.cache[0].shape[3])
 
     @torch.inference_mode()
     def feed(self,
         ids,               # (R, T) the next ids of each row
         bar,               # (R, T) bars of the window that they stand in
         count,             # (R,) how many of a row's ids count
-    )->torch.Tensor:       # (R, V) logits for what follows the last that counts, any number where none does
+    )->torch.Tensor:       # (M, V) logits for what follows each that counts, row after row
         "Take in ids."
         R, T = ids.shape
         row, col = torch.nonzero(torch.arange(T) < count[:, None], as_tuple=True)   # (M,) ids that count; products are made of these alone
@@ -298,10 +311,11 @@ class QuickDecoder:
         turn = self.cos[at][:, None], self.sin[at][:, None]                   # (M, 1, D/2)
         past = bias_of(torch.arange(n) <= self.length[:, None, None] + torch.arange(T)[:, None])[:, None]   # (R, 1, T, n)
         seen, given, x = self.seen[bar[row, col]], self.given[row, bar[row, col]], self.model.tokens.weight[ids[row, col]]
-        for layer, memory, cache in zip(self.layers, self.memory, self.cache): x = self._layer(x + given, layer, memory, cache, (R, T, n), row, col, at, turn, past, seen)
+        used = torch.nonzero((seen == 0).any(0))[:, 0]                        # what some of them see of the skeleton: of a bar or two
+        seen = seen[:, used]
+        for layer, memory, cache in zip(self.layers, self.memory, self.cache): x = self._layer(x + given, layer, [m[:, :, used] for m in memory], cache, (R, T, n), row, col, at, turn, past, seen)
         self.length = self.length + count
-        last = torch.cumsum(count, 0) - 1
-        return F.linear(self._norm(x[last], self.model.norm_out.weight), self.model.tokens.weight)
+        return F.linear(self._norm(x, self.model.norm_out.weight), self.model.tokens.weight)
 
     def _norm(self, x, weight): return F.layer_norm(x, (self.width,), weight)
 
@@ -312,10 +326,10 @@ class QuickDecoder:
         product = lambda y, w, b=None: F.linear(y.to(self.dtype), w, b)
         qk, v = product(self._norm(x, norm1), qkv).float().view(M, 3 * H, -1).split([2 * H, H], 1)
         qk = rotate(qk, *turn)
-        cache[0][row, at], cache[1][row, at] = qk[:, H:], v
+        cache[0][row, :, at], cache[1][row, :, at] = qk[:, H:], v
         q = qk.new_zeros(R, T, H, qk.shape[-1])
         q[row, col] = qk[:, :H]
-        y = F.scaled_dot_product_attention(q.transpose(1, 2), cache[0][:, :n].transpose(1, 2), cache[1][:, :n].transpose(1, 2), past)   # (R, H, T, D)
+        y = F.scaled_dot_product_attention(q.transpose(1, 2), cache[0][:, :, :n], cache[1][:, :, :n], past)   # (R, H, T, D)
         x = x + product(y.transpose(1, 2)[row, col].flatten(1), out)
         q = product(self._norm(x, norm2), cross_q).float().view(M, H, -1).transpose(0, 1)[None]    # (1, H, M, D)
         y = F.scaled_dot_product_attention(q, *memory, seen)
@@ -332,6 +346,8 @@ class Control:
     loud: bool = True          # whether new notes take the loudness of the input's
     temperature: float = .9
     top_p: float = .95
+    draft:int = 12             # ids that are fed at once, of which those that aren't drawn yet are guessed, see `Draft`; 0 feeds what is drawn alone
+
 
 # %% ../nbs/06c_decode.ipynb #00000025
 class Lines:
@@ -381,12 +397,9 @@ class Lines:
         elif self.control.loud: self._say(r, int(f[VELOCITY]) + self.part.loudness(bar, position, pitch)); self.kind[r] = VELOCITY
 
     def flush(self):
-        "Take what was written since the last time: ids and bars (R, T) and counts (R,)."
-        count = np.array([len(p) for p in self.pending])
-        ids = np.zeros((len(count), count.max()), np.int64)
-        for row, p in zip(ids, self.pending): row[:len(p)] = p
-        self.pending = [[] for _ in count]
-        return ids, count
+        "Take what was written since the last time: a list of ids for each row."
+        pending, self.pending = self.pending, [[] for _ in self.pending]
+        return pending
 
     def mask(self, rows):
         "What each of some rows may say next (r, V), bool."
@@ -454,6 +467,81 @@ class Lines:
         out[:, self.pitches] = np.broadcast_to(self.control.anchor, len(self.bar))[rows][:, None] * (own & later)
         return out
 
+# %% ../nbs/06c_decode.ipynb #0000002a
+class Draft:
+    "What each row would say next if it went on as the input does."
+    def __init__(self,
+        lines,             # `Lines`
+        shown,             # (N,) bool, the notes of the input that a guess is made of
+        most:int,          # ids a row is fed at once; fewer as long as its guesses fail
+    ):
+        part, self.lines, self.most = lines.part, lines, most
+        notes = part.notes[shown & (part.notes[:, 0] >= lines.first) & (part.notes[:, 0] < lines.last)]
+        self.notes, self.step = notes.tolist(), lines.step.tolist()
+        self.key = ((notes[:, 0] * _PLACE + notes[:, 1]) * _KEY + lines.step[notes[:, 2]]).tolist()   # rising
+        self.first = [int(f) for f in lines.t.first]
+        self.colour, self.length, self.ahead = [{} for _ in lines.pending], [{} for _ in lines.pending], [[] for _ in lines.pending]   # the first two: see `learn`
+        self.hits = [most for _ in lines.pending]                             # ids of the last guess that came true
+
+    def _here(self, r):
+        "Where a row stands, accidentals forgotten, and which note of the input comes after."
+        bar, position, pitch = int(self.lines.bar[r]), int(self.lines.position[r]), int(self.lines.pitch[r])
+        here = (bar * _PLACE + max(position, 0)) * _KEY + (self.step[pitch] if pitch >= 0 else -1)
+        return here, bisect_right(self.key, here)
+
+    def learn(self, r, id):
+        "Remember what a row has just made of a note of the input: how it colours a pitch class, what it does to a length."
+        kind, (here, i) = int(self.lines.t.kind[id]), self._here(r)
+        if kind not in (PITCH, DURATION) or not i or self.key[i - 1] != here: return
+        pitch, _, length = self.notes[i - 1][2:]
+        if kind == PITCH: self.colour[r][pitch % 12] = id - self.first[PITCH] - pitch
+        else: self.length[r][length] = id - self.first[DURATION]
+
+    def _note(self, r, pitch, velocity, length):
+        "Ids of a note of the input as a row would play it."
+        pitch = min(max(pitch + self.colour[r].get(pitch % 12, 0), 0), len(self.step) - 1)
+        return [self.first[PITCH] + pitch, self.first[VELOCITY] + velocity, self.first[DURATION] + self.length[r].get(length, length)]
+
+    def guess(self, r, most):
+        "What a row would say next: up to `most` ids, each with its bar."
+        lines, (here, i) = self.lines, self._here(r)
+        kind, bar, position = int(lines.kind[r]), int(lines.bar[r]), int(lines.position[r])
+        silent = kind == POSITION and (i == len(self.notes) or self.key[i] // _KEY != here // _KEY)   # a stroke that the input doesn't have
+        if most <= 0 or lines.done[r] or silent or not self.notes: return []
+        owed = {PITCH: 1, VELOCITY: 2}.get(kind, 3)                           # of the last note all is said but this
+        out = [(id, bar) for id in self._note(r, *self.notes[max(i - 1, 0)][2:])[owed:]]
+        for b, p, *note in self.notes[i:i + most]:
+            if len(out) >= most or (lines.part.room[bar + 1:b] > 2).any(): break   # not beyond a bar whose notes aren't shown
+            said = [id for k in range(bar + 1, b + 1) for id in lines.part.opening[k]]
+            if said or p != position: said.append(self.first[POSITION] + p)
+            out += [(id, b) for id in said + self._note(r, *note)]            # bars that are passed over go with the next, as in `Lines`
+            bar, position = b, p
+        return out[:most]
+
+    def feed(self):
+        "What is fed next: ids and bars (R, T), how many of each row count (R,), and how many of these are guessed (R,)."
+        said = self.lines.flush()
+        self.ahead = [self.guess(r, min(self.most - len(s), 2 * self.hits[r] + 2)) for r, s in enumerate(said)]   # as far again as the last came true
+        self.hits = [0 if a else h for a, h in zip(self.ahead, self.hits)]
+        rows = [[(id, bar) for id in s] + a for s, a, bar in zip(said, self.ahead, self.lines.bar.tolist())]
+        count = np.array([len(r) for r in rows])
+        fed = np.zeros((len(rows), count.max(), 2), np.int64)
+        for row, r in zip(fed, rows):
+            if r: row[:len(r)] = r
+        return fed[..., 0], fed[..., 1], count, self.left()
+
+    def passed(self, r):
+        "Cross off what a row has said as guessed, which is fed already; returns how many ids."
+        said, ahead = self.lines.pending[r], self.ahead[r]
+        n = 0
+        while n < min(len(said), len(ahead)) and said[n] == ahead[n][0]: n += 1
+        del said[:n], ahead[:n]
+        self.hits[r] += n
+        return n
+
+    def left(self): return np.array([len(a) for a in self.ahead])             # guessed and not said
+
+
 # %% ../nbs/06c_decode.ipynb #00000026
 def write_window(
     decoder:QuickDecoder,
@@ -470,30 +558,30 @@ def write_window(
 )->list:               # R lists of bars of ids
     "Write a few bars of several versions at once."
     R, start = len(context), first - len(context[0])
-    here = (part.notes[:, 0] >= start) & (part.notes[:, 0] < last)
-    lines = Lines(tokenizer, part, keep, shown, control, R, first, last)
+    lines, reached = Lines(tokenizer, part, keep, shown, control, R, first, last), first
     if lines.done.all(): return lines.written
-    quick = _begin(decoder, part, rows, shown, here, start, last)
-    groups = {}
-    group = [groups.setdefault(id(c), len(groups)) for c in context]
-    past = [context[group.index(g)] for g in range(len(groups))]
-    quick.spread([half * R + group.index(g) for half in (0, 1) for g in range(len(groups))])
-    if past[0]: _read(quick, past)
-    quick.spread([half * len(groups) + g for half in (0, 1) for g in group])
-    twice, reached = lambda x: torch.as_tensor(np.concatenate([x, x])), first
-    while True:
-        if tick and (bar := int(lines.bar.min())) > reached: reached = bar; tick(bar)
-        ids, count = lines.flush()
-        logits = quick.feed(twice(ids), twice(np.broadcast_to(lines.bar[:, None] - start, ids.shape)), twice(count))
-        need = np.flatnonzero(~lines.done)
-        p = guide(logits[need], logits[need + R], torch.as_tensor(lines.mask(need)), control.guidance, control.eased, lines.pitches).numpy()
-        if np.any(control.anchor): p = p + lines.gain(need)
-        for r, drawn in zip(need, pick(p, control.temperature, control.top_p, [generators[r] for r in need]).tolist()): lines.take(r, drawn)
-        if lines.done.all(): return lines.written
+    quick, draft = _begin(decoder, part, rows, shown, start, last), Draft(lines, shown, control.draft)
+    _read(quick, context)
+    twice = lambda x: torch.as_tensor(np.concatenate([x, x]))
+    while not lines.done.all():
+        ids, bar, count, ahead = draft.feed()
+        logits = quick.feed(twice(ids), twice(bar - start), twice(count)).view(2, -1, len(tokenizer))
+        going, at = np.flatnonzero(~lines.done), count.cumsum() - ahead - 1    # rows whose guess holds so far, and where each stands in what was fed
+        while len(going):
+            p = guide(*logits[:, at[going]], torch.as_tensor(lines.mask(going)), control.guidance, control.eased, lines.pitches).numpy()
+            if np.any(control.anchor): p = p + lines.gain(going)
+            for r, drawn in zip(going.tolist(), pick(p, control.temperature, control.top_p, [generators[r] for r in going]).tolist()):
+                lines.take(r, drawn); draft.learn(r, drawn)
+                at[r] += draft.passed(r)
+            going = going[[not (lines.pending[r] or lines.done[r]) for r in going]]
+            if tick and (now := int(lines.bar.min())) > reached: reached = now; tick(now)
+        quick.forget(twice(draft.left()))
+    return lines.written
 
-def _begin(decoder, part, rows, shown, here, start, last):
+def _begin(decoder, part, rows, shown, start, last):
     "Lay out a window: latents, conditions and skeleton."
     model, K = decoder.model, last - start
+    here = (part.notes[:, 0] >= start) & (part.notes[:, 0] < last)
     with torch.inference_mode():
         notes, spelled = (torch.as_tensor(n[here].astype(np.int64)) - torch.tensor([start, 0, 0, 0, 0]) for n in (part.notes, part.seen))
         skeleton = torch.where(torch.as_tensor(shown[here])[:, None], notes, -1)[None]
@@ -501,10 +589,14 @@ def _begin(decoder, part, rows, shown, here, start, last):
         given = model.bar_input(mu.expand(2 * len(rows), -1, -1), rows.transpose(0, 1).flatten(0, 1))   # all with, then all without
         return decoder.begin(given, model.memories(model.read_skeleton(skeleton)), skeleton[0, :, 0])
 
-def _read(quick, past):
-    "Take in what is written already: G lists of bars of ids, with the valence and without."
-    ids = [[i for b in c for i in b] for c in past] * 2
-    bar = [[k for k, b in enumerate(c) for _ in b] for c in past] * 2
-    longest = max(map(len, ids))
-    fill = lambda rows: torch.tensor([r + [0] * (longest - len(r)) for r in rows])
-    quick.feed(fill(ids), fill(bar), torch.tensor([len(r) for r in ids]))
+def _read(quick, context):
+    "Take in what is written already, R lists of bars of ids, with the valence and without; rows of the same list are read as one."
+    R, groups = len(context), {}
+    group = [groups.setdefault(id(c), len(groups)) for c in context]
+    first = [group.index(g) for g in range(len(groups))]
+    quick.spread([half * R + r for half in (0, 1) for r in first])
+    ids = [torch.tensor([i for b in context[r] for i in b], dtype=torch.long) for r in first] * 2
+    bar = [torch.tensor([k for k, b in enumerate(context[r]) for _ in b], dtype=torch.long) for r in first] * 2
+    if len(ids[0]): quick.feed(pad_sequence(ids, True), pad_sequence(bar, True), torch.tensor([len(i) for i in ids]))
+    quick.spread([half * len(groups) + g for half in (0, 1) for g in group])
+

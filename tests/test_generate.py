@@ -1,8 +1,10 @@
 "Laws of the decoder, with a tiny network that has learnt nothing."
+from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from emotionwave.decode import Control, Keep, Part, QuickDecoder, keeps_of, kept_notes, readable_meter, write_window
+from emotionwave import generate
+from emotionwave.decode import Control, Draft, Keep, Lines, Part, QuickDecoder, keeps_of, kept_notes, readable_meter, write_window
 from emotionwave.generate import transfer, versions
 from emotionwave.midi import Key, Song, read_song
 from emotionwave.model import Cache, condition_row
@@ -190,6 +192,32 @@ def test_nothing_is_struck_above_a_melody_that_is_kept(tiny):
     held = kept_notes(song, ['melody'])
     for o, p in zip(song.onset[held].tolist(), song.pitch[held].tolist()): assert r.song.pitch[r.song.onset == o].max() == p
 
+
+# ---- guessing ahead
+
+@pytest.mark.parametrize('settings', [dict(), dict(keep='melody'), dict(likeness=.5), dict(likeness=0), dict(keep=('rhythm', 'harmony'), strength=2.)])
+def test_what_is_guessed_ahead_changes_no_note_and_saves_steps(settings, monkeypatch):
+    net, tokens, _ = load_checkpoint(generate.default_checkpoint())
+    monkeypatch.setattr(generate, '_load', lambda folder: (QuickDecoder(net, torch.float32), tokens))   # bfloat16 rounds so coarsely that a draw may fall otherwise, once in a while
+    control, feed = generate.control_of, QuickDecoder.feed
+    written, steps = [], []
+    for draft in (0, 12):
+        made = []
+        monkeypatch.setattr(generate, 'control_of', lambda *a, **k: replace(control(*a, **k), draft=draft))
+        monkeypatch.setattr(QuickDecoder, 'feed', lambda *a: made.append(1) or feed(*a))
+        written.append([notes(r.song) for r in versions(SAMPLES / 'minuet_in_g.mid', ['negative', 'positive'], bars=(8, 12), candidates=2, **settings)])
+        steps.append(len(made))
+    assert written[0] == written[1]
+    assert steps[1] == steps[0] if settings.get('likeness') == 0 else steps[1] < steps[0]
+
+def test_a_bar_whose_notes_are_not_shown_is_not_passed_over_in_a_guess(net):
+    song, tokens = tune(4, each=2), net[1]
+    part = Part.of(tokens.encode(song, 0), tokens, song, Key(0, 'major', 1.))
+    shown = part.notes[:, 0] != 1
+    lines = Lines(tokens, part, Keep(song, part, tokens, 0), shown, Control(1., 1.), 1, 0, 4)
+    guess = Draft(lines, shown, 50).guess(0, 50)
+    assert len(guess) == 8 and {bar for _, bar in guess} == {0}
+    assert {bar for _, bar in Draft(lines, shown | True, 50).guess(0, 50)} == {0, 1, 2, 3}
 
 # ---- versions
 

@@ -101,9 +101,12 @@ def grown(
     conditions:dict,   # name -> classes, all that the new one shall have; those it has already stay as they are
 )->EmotionVAE:         # another network; it computes the same until it is trained
     "Give a network further conditions."
-    new = EmotionVAE(replace(model.config, conditions={**conditions, **model.config.conditions}))
+    with torch.random.fork_rng(devices=()):
+        torch.manual_seed(0)                                                  # what begins anew begins the same every time
+        new = EmotionVAE(replace(model.config, conditions={**conditions, **model.config.conditions}))
     weights = model.state_dict()
     columns = torch.zeros_like(new.conditions.weight)
     for name in model.config.conditions: columns[:, condition_slice(new.config, name)] = weights['conditions.weight'][:, condition_slice(model.config, name)]
-    new.load_state_dict({**weights, 'conditions.weight': columns})
+    fresh = {k: v for k, v in new.state_dict().items() if k.startswith('eavesdropper') and v.shape != getattr(weights.get(k), 'shape', None)}   # has more to listen for
+    new.load_state_dict({**weights, 'conditions.weight': columns, **fresh})
     return new.train(model.training)

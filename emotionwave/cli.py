@@ -7,6 +7,7 @@ EXAMPLES = {
   emotionwave transfer song.mid --valence positive --output happy.mid
   emotionwave transfer song.mid --valence 0.2 --bars 0:8 --seed 7 --output sadder.mid
   emotionwave transfer song.mid --valence 0.1,0.9 --keep melody left    # a sad beginning and a happy end; the melody and the left hand stay
+  emotionwave transfer song.mid --valence 0.2 --rhythm 6,2 --output calmer.mid    # busy at first, calm at the end
   emotionwave transfer song.mid --valence both --output versions/
   emotionwave transfer folder/ --valence both --output versions/    # NAME.mid, NAME_1.mid (negative), NAME_2.mid (positive)''',
     'listen': '''examples:
@@ -65,6 +66,8 @@ def parser():
     t.add_argument('--likeness', type=float, default=1., help="share of the piece's skeleton (onsets, lengths, steps) that is kept in sight, 0 to 1 (default: 1)")
     t.add_argument('--temperature', type=float, default=.7, help='0 for the likeliest notes, higher for bolder ones (default: 0.7)')
     t.add_argument('--keep', nargs='+', default=(), metavar='PART', help='parts that stay exactly as they are: melody, rhythm, harmony, left, right, or several')
+    t.add_argument('--rhythm', metavar='CLASS', help='how busy bars are to be, from 0 (calm) to 7 (busy), or several with commas from the first bar to the last (default: as they are)')
+    t.add_argument('--polyphony', metavar='CLASS', help='how full bars are to be, from 0 (one or two notes at a time) to 7 (more than six), likewise (default: as they are)')
     t.add_argument('--candidates', type=int, help='how many versions are drawn, of which the best is kept (default: 6)')
     t.add_argument('--seed', type=int, default=0, help='same seed, same bytes (default: 0)')
     t.add_argument('--model', type=Path, help="a checkpoint's folder (default: the one that ships)")
@@ -140,7 +143,7 @@ def _names(path, valence, folder):
     return [(v, folder / f'{path.stem}_{number(v)}.mid') for v in (('negative', 'positive') if valence == 'both' else (valence,))]
 
 def _settings(args):
-    return dict(strength=args.strength, likeness=args.likeness, keep=args.keep, temperature=args.temperature, candidates=args.candidates, seed=args.seed, model=args.model)
+    return dict(strength=args.strength, likeness=args.likeness, keep=args.keep, rhythm=args.rhythm, polyphony=args.polyphony, temperature=args.temperature, candidates=args.candidates, seed=args.seed, model=args.model)
 
 def _writable(folder, make=False):
     "Refuse early, before minutes of work, what could not be written in the end; `make` says that a missing folder will be made."

@@ -68,16 +68,10 @@ class ModelMethod:
 
     def asked(self, song, classes):
         "The negative and the positive version of a song whose bars are asked for by `classes`, name -> (B,), with the skeleton out of sight; none from a model that knows no such conditions."
-        from emotionwave.generate import Job, Keep, Part, _load, bar_valences, conditions_of, control_of
-        quick, tokenizer = _load(str(self.folder)); config, key = quick.model.config, find_key(song)
-        if not set(classes) <= set(config.conditions): return []
-        encoded = tokenizer.encode(song, key.tonic); part = Part.of(encoded, tokenizer, song, key)
-        part.conditions.update({k: np.pad(v, (0, max(len(encoded) - len(v), 0)), 'edge') for k, v in classes.items()})   # a note may be rounded into a bar more
-        knobs, wanted = {k: self.settings[k] for k in ('strength', 'temperature', 'top_p')}, (0., 1.)
-        job = Job(quick=quick, tokenizer=tokenizer, encoded=encoded, part=part, held=Keep(song, part, tokenizer, key.tonic, ()), shown=np.zeros(len(part.notes), bool),
-                  control=control_of(**knobs, likeness=0., candidates=1, valences=2), conditions=[conditions_of(config, part, v, 0.) for v in wanted],
-                  valences=[bar_valences(v, len(encoded)) for v in wanted], candidates=1, seed=self.settings['seed'], strength=knobs['strength'], likeness=0.)
-        return [tokenizer.decode(tokenizer.fill(encoded, np.concatenate(w))) for w in job.run()]
+        from emotionwave.generate import _load, versions
+        if not set(classes) <= set(_load(str(self.folder))[0].model.config.conditions): return []
+        settings = self.settings | dict(likeness=0., candidates=1, **{k: list(v) for k, v in classes.items()})
+        return [r.song for r in versions(song, ['negative', 'positive'], model=self.folder, **settings)]
 
     @property
     def facts(self):

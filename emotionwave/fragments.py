@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['TEMPO_BOUNDS', 'RHYTHM_BOUNDS', 'POLYPHONY_BOUNDS', 'GENRES', 'COLUMNS', 'STEP_T', 'STEP_N', 'TrainConfig',
            'tempo_class', 'rhythm_polyphony', 'bar_classes', 'Fragments', 'batches', 'spell_major', 'scale_lengths',
-           'blur', 'raised', 'pad', 'hide', 'drop', 'disguised', 'make_batch']
+           'retimed', 'blur', 'raised', 'pad', 'hide', 'drop', 'disguised', 'make_batch']
 
 # %% ../nbs/05b_fragments.ipynb #00000002
 from dataclasses import dataclass, fields
@@ -16,7 +16,7 @@ from .model import ModelConfig, condition_row, condition_slice
 
 # %% ../nbs/05b_fragments.ipynb #00000005
 _KINDS = {int: (int, 'a whole number'), float: ((int, float), 'a number'), bool: (bool, 'true or false')}
-_SHARES = 'decay floor beta2 drop drop_other blur articulation skeleton whole'.split()
+_SHARES = 'decay floor beta2 drop drop_other blur retime articulation skeleton whole'.split()
 
 @dataclass(frozen=True)
 class TrainConfig:
@@ -39,9 +39,11 @@ class TrainConfig:
     beta_cycle: int = 0            # steps of a cycle in the first half of which it rises from 0 to `beta`, again and again; 0 for one rise
     free_bits: float = .25         # nats a latent dimension and bar that cost nothing
     bag: float = .5                # weight of naming a bar's notes from its latent alone, where the network does
+    hush: float = 1.               # weight of not letting the latent tell valence and mode, where the network has an eavesdropper
     drop: float = .12              # share of examples whose valence is unknown, so that guidance has something to differ from
     drop_other: float = .2         # the same for each other condition
     blur: float = 1.               # share of examples whose encoder reads other dynamics and, of these, half another octave
+    retime: float = .4             # share of examples whose encoder reads other rhythms, or fewer notes
     articulation: float = .85      # share of examples in which the lengths of notes are scaled, in what the encoder reads and in the skeleton
     spell: bool = True             # spell every piece in major for the encoder, so that it doesn't know the mode
     absolute: bool = False         # learn on pitches as written rather than relative to the tonic
@@ -208,6 +210,20 @@ def scale_lengths(
     notes[..., 4] = np.where(notes[..., 0] >= 0, scaled, -1)
     return notes
 
+def retimed(
+    notes,             # (B, N, 5) note tables, -1 is padding
+    on,                # (B,) bool, which examples
+    rng,               # a numpy generator
+)->np.ndarray:         # a copy that doesn't tell how busy and how full its bars are
+    "In a third of these examples leave out a share of the notes, in a third lay them on a coarser grid, in a third scatter them over the bar."
+    B, there, position, how = len(notes), notes[..., 0] >= 0, notes[..., 1], np.where(on, rng.integers(0, 3, len(notes)), -1)[:, None]
+    coarse = rng.choice([6, 12, 24, 48], (B, 1))
+    scattered = np.clip(position + 3 * rng.integers(-4, 5, position.shape) * (rng.random(position.shape) < rng.random((B, 1))), 0, position.max(1, keepdims=True))
+    position = np.where(how == 1, position // coarse * coarse, np.where(how == 2, scattered, position))
+    keep = there & ((how != 0) | (rng.random(position.shape) < rng.uniform(.2, 1, (B, 1))))
+    notes = np.stack([notes[..., 0], position, *np.moveaxis(notes[..., 2:], -1, 0)], -1)
+    return np.where(keep[..., None], notes, -1)
+
 def blur(
     notes,             # (B, N, 5) note tables, -1 is padding
     config:TrainConfig,
@@ -285,6 +301,7 @@ def disguised(
         shown = scale_lengths(shown, on, rng, durations)
         seen[..., 4] = shown[..., 4]                                          # one disguise for both: what one hides the other doesn't tell
         shown = hide(shown, config, rng)
+        seen = retimed(seen, rng.random(len(rows)) < config.retime, rng)
     if not config.skeleton: shown = np.full_like(shown, -1)
     return (raised(seen, data.up[rows], pitches), raised(shown, data.up[rows], pitches)) if config.absolute else (seen, shown)
 

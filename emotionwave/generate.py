@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['GUIDANCE', 'EASE', 'ANCHOR', 'REGISTER', 'LIKENESS', 'SHIFT', 'CANDIDATES', 'WINDOW', 'CONTEXT', 'valence_of',
-           'curve_of', 'bar_valences', 'control_of', 'conditions_of', 'octave_apart', 'chroma_likeness', 'Job',
-           'Result', 'default_checkpoint', 'versions', 'transfer']
+           'curve_of', 'bar_valences', 'asked_of', 'classes_of', 'other_than', 'control_of', 'conditions_of',
+           'octave_apart', 'chroma_likeness', 'Job', 'Result', 'default_checkpoint', 'versions', 'transfer']
 
 # %% ../nbs/07_generate.ipynb #00000002
 from dataclasses import dataclass
@@ -56,6 +56,35 @@ def bar_valences(
     "Spread a valence over the bars."
     return np.interp(np.linspace(0, 1, bars), np.linspace(0, 1, np.size(valence)), np.atleast_1d(valence))
 
+# %% ../nbs/07_generate.ipynb #0000000bn1
+def asked_of(
+    **wishes,          # name of a condition by bars -> a class from 0 to 7, several of these, a text of them between commas, or `None`
+)->dict:               # name -> list of classes; those that are `None` left out
+    "Read what a user may write for rhythm and polyphony."
+    out = {}
+    for name, wish in wishes.items():
+        if wish is None: continue
+        try: out[name] = [int(c) for c in (wish.split(',') if isinstance(wish, str) else np.atleast_1d(wish).tolist())]
+        except (ValueError, TypeError): out[name] = []
+        if not out[name] or not all(0 <= c <= 7 for c in out[name]): raise ValueError(f'{name} is a class from 0 to 7, or several from the first bar to the last, got {wish!r}')
+    return out
+
+def classes_of(
+    course,            # list of classes
+    bars:int,          # of the song
+    written:int,       # bars that are written; a note may be rounded into one more
+)->np.ndarray:         # (written,) class of each
+    "Spread a course of classes over the bars."
+    spread = np.round(np.interp(np.linspace(0, 1, bars), np.linspace(0, 1, len(course)), course)).astype(int)
+    return np.pad(spread, (0, max(written - bars, 0)), 'edge')[:written]
+
+def other_than(
+    part:Part,
+    classes:dict,      # name -> (B,)
+)->np.ndarray:         # (B,) bool
+    "Find the bars that are asked to be in another class than they are."
+    return np.any([np.zeros(len(part.opening), bool), *(c != part.conditions[n] for n, c in classes.items())], 0)
+
 # %% ../nbs/07_generate.ipynb #0000000d
 GUIDANCE = 3.                  # guidance of pitches at strength 1
 EASE = .4                      # all else is pressed by the guidance to this power
@@ -70,28 +99,32 @@ WINDOW, CONTEXT = 8, 4         # bars the model sees at once, and how many of th
 def control_of(
     strength:float, likeness:float, temperature:float, top_p:float, candidates:int=1,   # as in `versions`
     valences:int=1,    # how many versions, each with its candidates
+    asked=(),          # names of other conditions that are pressed, "rhythm" or "polyphony"
 )->Control:
     "Turn the knobs that a user has into what the decoder is told."
     careful, bold = np.broadcast_to(ANCHOR, 2)
     anchor = np.tile(np.linspace(careful, bold, candidates) if candidates > 1 else (careful + bold) / 2, valences)
     guidance = GUIDANCE * strength
     weight = likeness / max(strength, 1e-3)
-    return Control(guidance, guidance if guidance < 1 else guidance ** EASE, np.minimum(anchor * weight, 1000.), likeness > 0, temperature, top_p)   # beyond 1000 nothing else has a chance
+    eased = GUIDANCE if asked else guidance if guidance < 1 else guidance ** EASE
+    return Control(guidance, eased, np.minimum(anchor * weight, 1000.), likeness > 0, temperature, top_p)   # beyond 1000 nothing else has a chance
 
 def conditions_of(
     config,            # `ModelConfig`; conditions that it lacks are left out
     part:Part,
     valence,           # float or tuple, as from `curve_of`
     strength:float=1.,
+    asked:dict={},     # "rhythm" or "polyphony" -> (B,) class of each bar, in place of the input's
 )->torch.Tensor:       # (2, B, W)
-    "Conditions of every bar of a version: with the valence, and without."
+    "Conditions of every bar of a version: with the valence and what else is asked, and without."
     valence = bar_valences(valence, len(part.opening))
     lean = np.where(valence < .5, *SHIFT) * (1 - 2 * valence) * min(strength, 2)
-    own = dict(part.conditions, polyphony=np.clip(part.conditions['polyphony'] + np.round(lean).astype(int), 0, 7))
+    own = dict(part.conditions, polyphony=np.clip(part.conditions['polyphony'] + np.round(lean).astype(int), 0, 7)) | dict.fromkeys(asked)
     def row(k, **felt):
         every = {n: c if c is None or np.ndim(c) == 0 else int(c[k]) for n, c in own.items()} | felt
         return condition_row(config, **{n: c for n, c in every.items() if n in config.conditions})
-    return torch.stack([torch.stack(rows) for rows in zip(*((row(k, valence=[1 - v, v], mode=[1 - v, v]), row(k)) for k, v in enumerate(valence.tolist())))], 0)
+    both = lambda k, v: (row(k, valence=[1 - v, v], mode=[1 - v, v], **{n: int(c[k]) for n, c in asked.items()}), row(k))
+    return torch.stack([torch.stack(rows) for rows in zip(*(both(k, v) for k, v in enumerate(valence.tolist())))], 0)
 
 # %% ../nbs/07_generate.ipynb #00000012
 def octave_apart(
@@ -134,6 +167,7 @@ class Job:
     seed:int
     strength:float
     likeness:float
+    touched:bool       # whether notes are held or detached by rule
 
     def run(self, callback=None):
         "Write all bars, the best candidate of each window going on; returns for each version its bars of ids."
@@ -158,7 +192,7 @@ class Job:
         old = part.notes[(part.notes[:, 0] >= first) & (part.notes[:, 0] < last)] - [first, 0, 0, 0, 0]
         if not len(old): return [0] * len(candidates)
         head = [i for k in range(start) for i in part.opening[k]]             # bars before are left empty: they were judged already
-        songs = [played(t.decode(t.fill(self.encoded, np.concatenate([head, *c]))), self.encoded.bar_tick, v, self.strength) for cs, v in zip(candidates, self.valences) for c in cs]
+        songs = [played(t.decode(t.fill(self.encoded, np.concatenate([head, *c]))), self.encoded.bar_tick, v, self.strength, self.touched) for cs, v in zip(candidates, self.valences) for c in cs]
         heard = [s.bars(start, last) if len(s) else s for s in songs]
         p = np.nan_to_num(load_labeller().predict(heard), nan=.5).reshape(len(candidates), -1)
         like = np.array([[chroma_likeness(old, t.notes(np.concatenate(c[first - start:])), part.lowest) for c in cs] for cs in candidates])
@@ -230,6 +264,8 @@ def versions(
     likeness:float=1., # how much of the input is held on to: the share of its skeleton (onsets, lengths, diatonic steps) that is shown, 0. to 1.
     keep=(),           # "melody", "rhythm", "harmony", "left", "right" or several: parts of the piece that stay exactly as they are
     seed:int=0,        # same seed, same notes
+    rhythm=None,       # how busy bars are to be: a class from 0 (calm) to 7 (busy), or several from the first bar to the last; `None` as they are
+    polyphony=None,    # how full bars are to be, likewise: 0 (one or two notes sound at a time) to 7 (more than six)
     bars:tuple=None,   # first bar and the one after the last, from 0; `None` for the whole piece
     temperature:float=.7,  # 0 for the likeliest token at each step, 1 as trained
     top_p:float=.95,   # nucleus
@@ -238,7 +274,7 @@ def versions(
     callback=None,     # called with (bars written, bars in all) now and then; may raise to cancel
 )->list:               # of `Result`, one a valence, in their order
     "Write several versions of a piece at once."
-    wanted, keep = [curve_of(v) for v in valences], keeps_of(keep)
+    wanted, keep, asked = [curve_of(v) for v in valences], keeps_of(keep), asked_of(rhythm=rhythm, polyphony=polyphony)
     candidates = CANDIDATES if candidates is None else candidates
     _check(strength, likeness, seed, temperature, top_p, candidates)
     song = barred(as_song(source)); key = find_key(song)
@@ -249,17 +285,19 @@ def versions(
     encoded = tokenizer.encode(read, key.tonic)
     part = Part.of(encoded, tokenizer, read, key)
     held = Keep(read, part, tokenizer, key.tonic, keep)
-    if strength == 0 and likeness == 1: written = [[encoded[k] for k in range(len(encoded))]] * len(wanted)
+    classes = {n: classes_of(c, len(read.bar_ticks()) - 1, len(encoded)) for n, c in asked.items() if n in quick.model.config.conditions}
+    if strength == 0 and likeness == 1 and not classes: written = [[encoded[k] for k in range(len(encoded))]] * len(wanted)
     else:
-        job = Job(quick, tokenizer, encoded, part, held, np.random.default_rng(seed).random(len(part.notes)) < likeness,
-                  control_of(strength, likeness, temperature, top_p, candidates, len(wanted)), [conditions_of(quick.model.config, part, v, strength) for v in wanted],
-                  [bar_valences(v, len(encoded)) for v in wanted], candidates, seed, strength, likeness)
+        shown = (np.random.default_rng(seed).random(len(part.notes)) < likeness) & ~other_than(part, classes)[part.notes[:, 0]]
+        job = Job(quick, tokenizer, encoded, part, held, shown, control_of(strength, likeness, temperature, top_p, candidates, len(wanted), classes),
+                  [conditions_of(quick.model.config, part, v, strength, classes) for v in wanted], [bar_valences(v, len(encoded)) for v in wanted],
+                  candidates, seed, strength, likeness, 'polyphony' not in classes)
         threads = torch.get_num_threads()
         torch.set_num_threads(1)                                              # steps are small: more threads wait for each other, endlessly on a busy machine
         try: written = job.run(callback)
         finally: torch.set_num_threads(threads)
     quantised = tokenizer.quantise(read, key.tonic)
-    return [Result(_finish(np.concatenate(w), song, read, encoded, held, tokenizer, quantised, bar_valences(v, len(encoded)), strength), song, v, key, seed) for w, v in zip(written, wanted)]
+    return [Result(_finish(np.concatenate(w), song, read, encoded, held, tokenizer, quantised, bar_valences(v, len(encoded)), strength, 'polyphony' not in classes), song, v, key, seed) for w, v in zip(written, wanted)]
 
 def _check(strength, likeness, seed, temperature, top_p, candidates):
     "Raise `ValueError` for settings that make no sense."
@@ -268,9 +306,9 @@ def _check(strength, likeness, seed, temperature, top_p, candidates):
         if not low <= value <= high: raise ValueError(f'{name} must be from {low} to {high}, got {value}')
     if not 0 < top_p <= 1: raise ValueError(f'top_p must be above 0 and at most 1, got {top_p}')
 
-def _finish(ids, song, read, encoded, held, tokenizer, quantised, valence, strength):
+def _finish(ids, song, read, encoded, held, tokenizer, quantised, valence, strength, touched):
     "Make a song of a version's ids, with what it keeps of the input: tempos, meters, pedal, name, grid, what is kept; and let no key sound twice at once."
-    made = played(tokenizer.decode(tokenizer.fill(encoded, held.without(ids))), encoded.bar_tick, valence, strength)
+    made = played(tokenizer.decode(tokenizer.fill(encoded, held.without(ids))), encoded.bar_tick, valence, strength, touched)
     made = held.strike(made, quantised) if 'rhythm' in held.names else regroove(made, read, quantised)
     inside = made.onset < song.bar_ticks()[-1]                                # very short bars are read several at a time, beyond the last of them
     made = unlap(song.replace(**{k: getattr(made, k)[inside] for k in ('onset', 'duration', 'pitch', 'velocity')}))
@@ -279,7 +317,7 @@ def _finish(ids, song, read, encoded, held, tokenizer, quantised, valence, stren
 def transfer(
     source,            # path, `Song`, `miditoolkit.MidiFile`, `pretty_midi.PrettyMIDI` or `symusic.Score`
     valence='positive',# 1 or "negative", 2 or "positive", a float from 0. (sad) to 1. (happy), or several from the first bar to the last
-    **settings,        # as in `versions`: strength, likeness, keep, seed, bars, temperature, top_p, candidates, model, callback
+    **settings,        # as in `versions`: strength, likeness, keep, rhythm, polyphony, seed, bars, temperature, top_p, candidates, model, callback
 )->Result:
     "Write a new version of a piece with another valence: the same bars, meters, tempos, name and ticks; a performance is laid on beats that are found in it."
     return versions(source, [valence], **settings)[0]

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['Latents', 'read_latents', 'active_units', 'nats_a_bar', 'auc', 'Probe', 'probe', 'note_summary', 'note_summaries',
-           'accuracy']
+           'eraser', 'hushed', 'accuracy']
 
 # %% ../nbs/06a_latents.ipynb #00000002
 from dataclasses import dataclass
@@ -146,6 +146,33 @@ def note_summaries(
         written = [data.notes[data.note_at[r]:data.note_at[r + 1]] for r in (np.arange(len(data)) if rows is None else np.asarray(rows))[part]]
         found |= {r: (note_summary(w[None], low)[0], s) for r, w, s in zip(part.tolist(), written, note_summary(b['notes'], low))}
     return tuple(np.stack(x) for x in zip(*(found[r] for r in sorted(found))))
+
+# %% ../nbs/06a_latents.ipynb #00000015n1
+def eraser(
+    x,                 # (N, Z) what a reader may look at
+    labels,            # (N, L) what it is not to tell, numbers
+)->tuple:              # matrix (Z, Z) and centre (Z,): x becomes centre + (x - centre) @ matrix.T
+    "Find the smallest change after which no linear reader can tell the labels."
+    x, labels = np.asarray(x, float), np.asarray(labels, float)
+    centre = x.mean(0)
+    values, axes = np.linalg.eigh(np.cov(x.T))
+    some = values > 1e-9 * values.max()
+    values, axes = values[some] ** .5, axes[:, some]                           # directions that are in use
+    white, back = (axes / values) @ axes.T, (axes * values) @ axes.T
+    told = np.linalg.svd(white @ (x - centre).T @ (labels - labels.mean(0)), full_matrices=False)[0]
+    return np.eye(len(centre)) - back @ told @ told.T @ white, centre
+
+@torch.no_grad()
+def hushed(
+    model:EmotionVAE,  # changed in place
+    x, labels,         # as in `eraser`: the latents of fragments that it learnt from, and what they are not to tell
+)->EmotionVAE:
+    "Take what tells the labels out of the means that a network's encoder gives."
+    matrix, centre = (torch.as_tensor(a, dtype=torch.float32) for a in eraser(x, labels))
+    Z, layer = model.config.latent, model.to_latent
+    layer.weight[:Z] = matrix @ layer.weight[:Z]
+    layer.bias[:Z] = matrix @ (layer.bias[:Z] - centre) + centre
+    return model
 
 # %% ../nbs/06a_latents.ipynb #00000017
 def _foretell(model, b, z):

@@ -36,7 +36,7 @@ def until_clash(
 
 # %% ../nbs/06d_playing.ipynb #00000008
 TOUCH = 8., .5                 # how much longer notes are held in the saddest version, while nothing forbids it, and how long in the happiest
-VOICING = 10.                  # how far the saddest and the happiest version bring the melody down into its accompaniment, or up out of it: velocities between the hands
+VOICING = 8.                   # how far the saddest and the happiest version bring the melody down into its accompaniment, or up out of it, velocities
 
 def touch(
     new:Song,
@@ -68,9 +68,9 @@ def clash(
 def voicing(
     new:Song,
     lean,              # (N,) as in `touch`
-)->Song:               # the same notes; the melody's hand softer and the other louder where it is sad, the other way round where it is happy
+)->Song:               # the same notes; the melody's hand softer where it is sad, louder where it is happy
     "Bring the melody down into its accompaniment, or up out of it."
-    by = np.where(hands(new), -1, 1) * np.asarray(lean) * VOICING / 2
+    by = np.where(hands(new), -VOICING * np.asarray(lean), 0)
     return new.replace(velocity=np.clip(np.round(new.velocity + by), 1, 127).astype(np.int64))
 
 def played(
@@ -78,12 +78,13 @@ def played(
     line,              # (B+1,) bar lines, ticks
     valence,           # (B,) 0 the saddest to 1 the happiest
     strength:float=1.,
+    touched:bool=True, # `False` leaves out the touch
 )->Song:
     "Play a new version's notes with the valence of each bar: touch, then voicing."
     if not len(new): return new
     bar = np.clip(np.searchsorted(line, new.onset, 'right') - 1, 0, len(valence) - 1)
     lean = (1 - 2 * np.asarray(valence))[bar] * min(strength, 2)
-    return voicing(touch(new, line, lean), lean)
+    return voicing(touch(new, line, lean) if touched else new, lean)
 
 # %% ../nbs/06d_playing.ipynb #00000016
 LOW, CLOSE = 48, 4             # below this pitch, intervals of at most so many semitones are mud

@@ -32,8 +32,8 @@ PRESETS = {
               TrainConfig(steps=30_000, batch_tokens=28_000, lr=6e-4, warmup=500, beta_warmup=2_000)),
     'paper': (PaperConfig(),
               TrainConfig(steps=204_000, batch=4, lr=1e-4, warmup=200, cosine=70_000, floor=.05, beta2=.999, weight_decay=0., clip=.5, bf16=False,
-                          beta=1., beta_start=10_000, beta_cycle=5_000, free_bits=.25, drop=0., drop_other=0., blur=0., articulation=0., spell=False,
-                          skeleton=0., bag=0., people=1, sharpen=1.))}
+                          beta=1., beta_start=10_000, beta_cycle=5_000, free_bits=.25, drop=0., drop_other=0., blur=0., retime=0., articulation=0., spell=False,
+                          skeleton=0., bag=0., hush=0., people=1, sharpen=1.))}
 
 def preset(name):
     "Sizes of the network and `TrainConfig` of a preset."
@@ -184,10 +184,11 @@ def train_step(
     _seed(config, step, processes, batch, net.config.latent)
     rate, beta = learning_rate(config, step), beta_at(config, step)
     for group in optimizer.param_groups: group['lr'] = rate
-    with torch.autocast(device, torch.bfloat16, enabled=config.bf16): logits, mu, logvar, *unnamed = model(**_inputs(batch))
+    with torch.autocast(device, torch.bfloat16, enabled=config.bf16): logits, mu, logvar, *more = model(**_inputs(batch))
     loss, ce, kl = net.loss(logits, batch['targets'], mu, logvar, batch['there'], beta, config.free_bits, processes.total)
     tokens = processes.total((batch['targets'] >= 0).sum())
-    for nats in unnamed: loss = loss + config.bag * processes.total(nats) / tokens
+    pieces = len(batch['ids']) * processes.world
+    for weight, nats, over in zip((config.bag, config.hush), more, (tokens, pieces)): loss = loss + weight * processes.total(nats) / over
     optimizer.zero_grad(set_to_none=True)
     (loss * processes.world).backward()                                       # gradients are averaged over processes
     norm = torch.nn.utils.clip_grad_norm_(model.parameters(), config.clip)

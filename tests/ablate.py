@@ -2,7 +2,7 @@
 
 python tests/ablate.py DATA --output tests/ablation.json [--tokens 1_800_000] [--width 128] [--rows NAME ...] [--runs FOLDER] [--corpora ../shared/data]
 A script, not a test. DATA is a folder of format_corpora. A row that is in the output already isn't made again, and one that was cut off goes on where it stopped.
---measure measures again without training. Rows: all, disguise, dropout, divergence, bag, skeleton, conditions, key, paper; each is named after what it is without, `all` is without nothing."""
+--measure measures again without training. Rows: all, disguise, dropout, divergence, eavesdropper, bag, skeleton, conditions, key, paper; each is named after what it is without, `all` is without nothing."""
 import argparse, contextlib, json, os, sys, time
 os.environ.setdefault('OMP_NUM_THREADS', '1')
 from dataclasses import asdict, replace
@@ -28,15 +28,16 @@ TRAIN = dict(batch_tokens=2_000, lr=2.5e-3, warmup=100, beta_warmup=1, threads=1
 FEW = {'valence': 2, 'arousal': 2, 'genre': 4, 'tempo': 8}                    # conditions without mode, rhythm and polyphony
 ROWS = {                                                                       # name: (in words, changes of TrainConfig, changes of ModelConfig)
     'all': ('all parts', {}, {}),
-    'disguise': ('without the disguise: the encoder reads mode, dynamics, octave and articulation as written', dict(spell=False, blur=0., articulation=0.), {}),
+    'disguise': ('without the disguise: the encoder reads mode, dynamics, octave and articulation as written', dict(spell=False, blur=0., retime=0., articulation=0.), {}),
     'dropout': ('without condition dropout; guidance 1', dict(drop=0.), {}),
     'divergence': ('without the divergence: beta 0', dict(beta=0.), {}),
+    'eavesdropper': ('without the eavesdropper: nothing keeps the latent from telling what the disguise lets through', dict(hush=0.), {}),
     'bag': ('without the bag of notes: the latent has no reader of its own', dict(bag=0.), {}),
     'skeleton': ('without the skeleton', dict(skeleton=0.), {}),
     'conditions': ('without the conditions mode, rhythm and polyphony', {}, dict(conditions=FEW)),
     'key': ('pitches as written, not relative to the key', dict(absolute=True), {}),
     'paper': ("the original's network, loss and way to train, its schedule shortened to these steps",
-              dict(spell=False, blur=0., articulation=0., drop=0., drop_other=0., skeleton=0., lr=1e-3, beta2=.999, weight_decay=0., clip=.5, beta=1.), None)}
+              dict(spell=False, blur=0., retime=0., articulation=0., hush=0., drop=0., drop_other=0., skeleton=0., lr=1e-3, beta2=.999, weight_decay=0., clip=.5, beta=1.), None)}
 
 
 # ---- training

@@ -6,7 +6,7 @@ import torch
 from emotionwave import generate
 from emotionwave.decode import Control, Draft, Keep, Lines, Part, QuickDecoder, keeps_of, kept_notes, readable_meter, write_window
 from emotionwave.generate import transfer, versions
-from emotionwave.midi import Key, Song, read_song
+from emotionwave.midi import Key, Song, find_key, read_song
 from emotionwave.model import Cache, condition_row
 from emotionwave.tokens import Grammar, Tokenizer
 from emotionwave.train import load_checkpoint
@@ -363,3 +363,20 @@ def test_random_latents_conditions_and_ids_break_nothing(net):
     failed, cases = torture([(f'latents {s}', lambda s=s: scribble(quick, net[1], s, 8)) for s in range(12)] + [(f'ids {s}', lambda s=s: decode_anything(net[1], s)) for s in range(100)], said.append)
     assert not failed, '\n'.join(said)
     assert cases == 12 * 8 + 100
+
+def test_bars_are_busier_and_fuller_when_that_is_asked_for():
+    from emotionwave.evaluate import bar_figures
+    song = read_song(SAMPLES / 'ode_to_joy.mid')
+    measured = lambda **asked: [float(m.mean()) for m in bar_figures(transfer(song, .5, bars=(0, 4), candidates=2, **asked).song, 4)]
+    assert measured(rhythm=7)[0] > measured(rhythm=0)[0] + .1 and measured(polyphony=7)[1] > measured(polyphony=0)[1] + .5
+
+def test_a_course_of_rhythm_hides_the_skeleton_only_where_bars_are_to_be_other_than_they_are():
+    song = tune(bars=4, each=4)                                               # four strokes a bar: class 1, whose bounds are .2 and .25, or 2
+    part = Part.of(Tokenizer().encode(song), Tokenizer(), song, find_key(song))
+    own = part.conditions['rhythm']
+    assert generate.other_than(part, {}).tolist() == [False] * 4
+    assert generate.other_than(part, dict(rhythm=own)).tolist() == [False] * 4
+    assert generate.other_than(part, dict(rhythm=np.where(np.arange(4) < 2, own, own + 1))).tolist() == [False, False, True, True]
+
+def test_wishes_for_bars_that_make_no_sense_are_told_before_anything_is_written():
+    with pytest.raises(ValueError, match='polyphony is a class from 0 to 7'): versions(Song(), ['positive'], polyphony=9)

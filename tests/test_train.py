@@ -101,7 +101,8 @@ def test_every_remedy_can_be_turned_off_by_itself(data, learn):
     rows, all_rows = batches(learn, QUICK, 0)[0], load_dataset(data)
     make = lambda d=learn, rng=True, **changes: make_batch(d, rows, replace(QUICK, **changes), SIZES, TOKENS, np.random.default_rng(0) if rng else None)
     notes = make(rng=False, spell=False)['notes']
-    assert torch.equal(make(spell=False, blur=0., articulation=0.)['notes'], notes) and not torch.equal(make(rng=False)['notes'], notes)
+    assert torch.equal(make(spell=False, blur=0., retime=0., articulation=0.)['notes'], notes) and not torch.equal(make(rng=False)['notes'], notes)
+    assert not torch.equal(make(spell=False, blur=0., retime=1., articulation=0.)['notes'], notes)
     assert torch.equal(make(whole=1., articulation=0., skeleton=1.)['skeleton'], notes)
     assert (make(skeleton=0.)['skeleton'] == -1).all() and (make(skeleton=0., rng=False)['skeleton'] == -1).all()
     assert torch.equal(make(drop=0., drop_other=0.)['conditions'], make(rng=False)['conditions']) and (make(drop=1., drop_other=0.)['conditions'][..., 0] == 1).all()

@@ -1,8 +1,8 @@
 """Make versions of anything: random latents, conditions and ids, and whole songs. python tests/torture.py [--latents 10000] [--ids 10000] [--songs DIR --first 100] [--model FOLDER]
 
 Every bar that random latents, conditions and settings lead to must keep the grammar and decode to a file that reads back; no ids whatever may raise; every song of a folder, and of the folders in it
-that hold a corpus each, must come out whole in both directions, or be refused as input in one line. Prints a line of progress and what failed; exit status 1 if anything did."""
-import argparse, os, sys, tempfile, time, traceback
+that hold a corpus each, must come out whole in both directions, or be refused as input in one line. Prints a line of progress, with the most memory so far, and what failed; exit status 1 if anything did."""
+import argparse, os, resource, sys, tempfile, time, traceback
 os.environ.setdefault('OMP_NUM_THREADS', '1')
 from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
@@ -92,7 +92,7 @@ def torture(jobs, say=print):
     for k, (name, job) in enumerate(jobs):
         try: cases += job()
         except Exception: failed.append(name); say(f'FAILED {name}\n{traceback.format_exc(limit=-3)}')
-        if time.monotonic() - told > 10: told = time.monotonic(); say(f'{told - start:6.0f} s  {k + 1} of {len(jobs)} jobs, {cases} cases, {len(failed)} failed; last {name}')
+        if time.monotonic() - told > 10: told = time.monotonic(); say(f'{told - start:6.0f} s  {k + 1} of {len(jobs)} jobs, {cases} cases, {len(failed)} failed, {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10} MB; last {name}')
     return failed, cases
 
 def main():

@@ -56,7 +56,7 @@ def bar_valences(
     "Spread a valence over the bars."
     return np.interp(np.linspace(0, 1, bars), np.linspace(0, 1, np.size(valence)), np.atleast_1d(valence))
 
-# %% ../nbs/07_generate.ipynb #0000000bn1
+# %% ../nbs/07_generate.ipynb #0000000d
 def asked_of(
     **wishes,          # name of a condition by bars -> a class from 0 to 7, several of these, a text of them between commas, or `None`
 )->dict:               # name -> list of classes; those that are `None` left out
@@ -85,7 +85,7 @@ def other_than(
     "Find the bars that are asked to be in another class than they are."
     return np.any([np.zeros(len(part.opening), bool), *(c != part.conditions[n] for n, c in classes.items())], 0)
 
-# %% ../nbs/07_generate.ipynb #0000000d
+# %% ../nbs/07_generate.ipynb #00000011
 GUIDANCE = 3.                  # guidance of pitches at strength 1
 EASE = .4                      # all else is pressed by the guidance to this power
 ANCHOR = 3., 0.                # what a pitch that the input has at this place gains in log probability, at strength 1 and likeness 1: for the most careful candidate and the boldest
@@ -95,7 +95,7 @@ SHIFT = 2, 1                   # classes of polyphony that the saddest version i
 CANDIDATES = 6                 # versions that are drawn, of which the best is kept
 WINDOW, CONTEXT = 8, 4         # bars the model sees at once, and how many of them are written already
 
-# %% ../nbs/07_generate.ipynb #0000000e
+# %% ../nbs/07_generate.ipynb #00000012
 def control_of(
     strength:float, likeness:float, temperature:float, top_p:float, candidates:int=1,   # as in `versions`
     valences:int=1,    # how many versions, each with its candidates
@@ -126,7 +126,7 @@ def conditions_of(
     both = lambda k, v: (row(k, valence=[1 - v, v], mode=[1 - v, v], **{n: int(c[k]) for n, c in asked.items()}), row(k))
     return torch.stack([torch.stack(rows) for rows in zip(*(both(k, v) for k, v in enumerate(valence.tolist())))], 0)
 
-# %% ../nbs/07_generate.ipynb #00000012
+# %% ../nbs/07_generate.ipynb #00000016
 def octave_apart(
     new:Song,
     valence,           # (B,)
@@ -139,7 +139,7 @@ def octave_apart(
     far, near = np.abs(load_labeller().predict([new, moved]) - wanted)
     return moved if far > REGISTER / max(strength, 1e-3) and near < far - .05 else new
 
-# %% ../nbs/07_generate.ipynb #00000016
+# %% ../nbs/07_generate.ipynb #0000001a
 def chroma_likeness(
     a, b,              # (N, 5) and (M, 5) note tables of the same bars
     lowest:int=15,     # MIDI pitch of pitch index 0
@@ -150,7 +150,7 @@ def chroma_likeness(
     some = (a.sum(1) > 0) | (b.sum(1) > 0)
     return float(((a * b).sum(1) / np.maximum(np.sqrt((a * a).sum(1) * (b * b).sum(1)), 1e-12))[some].mean()) if some.any() else 1.
 
-# %% ../nbs/07_generate.ipynb #00000019
+# %% ../nbs/07_generate.ipynb #0000001d
 @dataclass
 class Job:
     "Versions of one piece while they are written, window by window."
@@ -199,7 +199,7 @@ class Job:
         wanted = np.array([v[start:last].mean() for v in self.valences])
         return (LIKENESS * self.likeness * like - np.abs(p - wanted[:, None])).argmax(1)
 
-# %% ../nbs/07_generate.ipynb #0000001b
+# %% ../nbs/07_generate.ipynb #0000001f
 @dataclass(frozen=True, eq=False)
 class Result:
     "A new version of a piece; shows both when it is the last thing in a notebook cell."
@@ -246,7 +246,7 @@ class Result:
         if not len(self.song): return None                                    # nothing to see or hear: its text says so
         return show(self.song, other=self.source, names=('Original', f'Valence {self.asked}'), about=self.line)._repr_html_()
 
-# %% ../nbs/07_generate.ipynb #0000001c
+# %% ../nbs/07_generate.ipynb #00000020
 def default_checkpoint():
     "Folder of the checkpoint that ships in the package."
     return MODELS / 'default'

@@ -147,7 +147,7 @@ def note_summaries(
         found |= {r: (note_summary(w[None], low)[0], s) for r, w, s in zip(part.tolist(), written, note_summary(b['notes'], low))}
     return tuple(np.stack(x) for x in zip(*(found[r] for r in sorted(found))))
 
-# %% ../nbs/06a_latents.ipynb #00000015n1
+# %% ../nbs/06a_latents.ipynb #00000017
 def eraser(
     x,                 # (N, Z) what a reader may look at
     labels,            # (N, L) what it is not to tell, numbers
@@ -174,7 +174,7 @@ def hushed(
     layer.bias[:Z] = matrix @ (layer.bias[:Z] - centre) + centre
     return model
 
-# %% ../nbs/06a_latents.ipynb #00000017
+# %% ../nbs/06a_latents.ipynb #0000001b
 def _foretell(model, b, z):
     "Logits of a batch, given latents."
     given = model.bar_input(z, b['conditions'])

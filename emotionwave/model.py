@@ -297,7 +297,7 @@ class EmotionVAE(nn.Module):
         "Find the loss that this network is trained with, `vae_loss`."
         return vae_loss(*args, **settings)
 
-# %% ../nbs/05_model.ipynb #0000002b
+# %% ../nbs/05_model.ipynb #0000002e
 def alone(x):
     "Leave a sum as it is: no other process has a share of the batch."
     return x

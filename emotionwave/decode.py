@@ -323,7 +323,8 @@ class QuickDecoder:
         "One layer over the ids (M, d) of all rows; see `emotionwave.model.Layer`."
         norm1, qkv, out, norm2, cross_q, cross_out, norm3, up, up_bias, down, down_bias = layer
         (R, T, n), M, H = size, len(x), self.heads
-        product = lambda y, w, b=None: F.linear(F.pad(y.to(self.dtype), (0, 0, 0, -M % 16)), w, b)[:M]   # few sizes: for each there is code that is made and kept
+        extra = -M % 16 if M > 16 else 0                                      # few sizes: for each there is code that is made and kept
+        product = lambda y, w, b=None: F.linear(F.pad(y.to(self.dtype), (0, 0, 0, extra)) if extra else y.to(self.dtype), w, b)[:M]
         qk, v = product(self._norm(x, norm1), qkv).float().view(M, 3 * H, -1).split([2 * H, H], 1)
         qk = rotate(qk, *turn)
         cache[0][row, :, at], cache[1][row, :, at] = qk[:, H:], v

@@ -221,7 +221,7 @@ def retimed(
     scattered = np.clip(position + 3 * rng.integers(-4, 5, position.shape) * (rng.random(position.shape) < rng.random((B, 1))), 0, position.max(1, keepdims=True))
     position = np.where(how == 1, position // coarse * coarse, np.where(how == 2, scattered, position))
     keep = there & ((how != 0) | (rng.random(position.shape) < rng.uniform(.2, 1, (B, 1))))
-    notes = np.stack([notes[..., 0], position, *np.moveaxis(notes[..., 2:], -1, 0)], -1)
+    notes = notes.copy(); notes[..., 1] = position
     return np.where(keep[..., None], notes, -1)
 
 def blur(

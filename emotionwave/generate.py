@@ -64,9 +64,10 @@ def asked_of(
     out = {}
     for name, wish in wishes.items():
         if wish is None: continue
-        try: out[name] = [int(c) for c in (wish.split(',') if isinstance(wish, str) else np.atleast_1d(wish).tolist())]
+        try: out[name] = [float(c) for c in (wish.split(',') if isinstance(wish, str) else np.atleast_1d(wish).tolist())]
         except (ValueError, TypeError): out[name] = []
-        if not out[name] or not all(0 <= c <= 7 for c in out[name]): raise ValueError(f'{name} is a class from 0 to 7, or several from the first bar to the last, got {wish!r}')
+        if not out[name] or not set(out[name]) <= set(range(8)): raise ValueError(f'{name} is a class from 0 to 7, or several from the first bar to the last, got {wish!r}')
+        out[name] = list(map(int, out[name]))
     return out
 
 def classes_of(
@@ -275,17 +276,19 @@ def versions(
 )->list:               # of `Result`, one a valence, in their order
     "Write several versions of a piece at once."
     wanted, keep, asked = [curve_of(v) for v in valences], keeps_of(keep), asked_of(rhythm=rhythm, polyphony=polyphony)
+    if 'rhythm' in keep and 'rhythm' in asked: raise ValueError('rhythm cannot be kept and asked to be another at once; give keep="rhythm" or rhythm=')
     candidates = CANDIDATES if candidates is None else candidates
     _check(strength, likeness, seed, temperature, top_p, candidates)
     song = barred(as_song(source)); key = find_key(song)
     if bars is not None: song = song.bars(*bars)
     quick, tokenizer = _load(str(model or default_checkpoint()))
+    if odd := set(asked) - set(quick.model.config.conditions): raise ValueError(f'{model}: knows no {" and no ".join(sorted(odd))}; leave it out, or use another checkpoint')
     if not len(song): return [Result(song, song, v, key, seed) for v in wanted]
     read = readable_meter(song)
     encoded = tokenizer.encode(read, key.tonic)
     part = Part.of(encoded, tokenizer, read, key)
     held = Keep(read, part, tokenizer, key.tonic, keep)
-    classes = {n: classes_of(c, len(read.bar_ticks()) - 1, len(encoded)) for n, c in asked.items() if n in quick.model.config.conditions}
+    classes = {n: classes_of(c, len(read.bar_ticks()) - 1, len(encoded)) for n, c in asked.items()}
     if strength == 0 and likeness == 1 and not classes: written = [[encoded[k] for k in range(len(encoded))]] * len(wanted)
     else:
         shown = (np.random.default_rng(seed).random(len(part.notes)) < likeness) & ~other_than(part, classes)[part.notes[:, 0]]

@@ -174,7 +174,7 @@ def hushed(
     layer.bias[:Z] = matrix @ (layer.bias[:Z] - centre) + centre
     return model
 
-# %% ../nbs/06a_latents.ipynb #0000001b
+# %% ../nbs/06a_latents.ipynb #0000001d
 def _foretell(model, b, z):
     "Logits of a batch, given latents."
     given = model.bar_input(z, b['conditions'])

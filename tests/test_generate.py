@@ -7,7 +7,8 @@ from emotionwave import generate
 from emotionwave.decode import Control, Draft, Keep, Lines, Part, QuickDecoder, keeps_of, kept_notes, readable_meter, write_window
 from emotionwave.generate import transfer, versions
 from emotionwave.midi import Key, Song, find_key, read_song
-from emotionwave.model import Cache, condition_row
+from emotionwave.checkpoint import save_checkpoint
+from emotionwave.model import Cache, EmotionVAE, ModelConfig, condition_row
 from emotionwave.tokens import Grammar, Tokenizer
 from emotionwave.train import load_checkpoint
 from pathlib import Path
@@ -371,7 +372,7 @@ def test_bars_are_busier_and_fuller_when_that_is_asked_for():
     assert measured(rhythm=7)[0] > measured(rhythm=0)[0] + .1 and measured(polyphony=7)[1] > measured(polyphony=0)[1] + .5
 
 def test_a_course_of_rhythm_hides_the_skeleton_only_where_bars_are_to_be_other_than_they_are():
-    song = tune(bars=4, each=4)                                               # four strokes a bar: class 1, whose bounds are .2 and .25, or 2
+    song = tune(bars=4, each=4)
     part = Part.of(Tokenizer().encode(song), Tokenizer(), song, find_key(song))
     own = part.conditions['rhythm']
     assert generate.other_than(part, {}).tolist() == [False] * 4
@@ -380,3 +381,9 @@ def test_a_course_of_rhythm_hides_the_skeleton_only_where_bars_are_to_be_other_t
 
 def test_wishes_for_bars_that_make_no_sense_are_told_before_anything_is_written():
     with pytest.raises(ValueError, match='polyphony is a class from 0 to 7'): versions(Song(), ['positive'], polyphony=9)
+    with pytest.raises(ValueError, match='kept and asked to be another'): versions(Song(), ['positive'], rhythm=3, keep='rhythm')
+
+def test_a_checkpoint_that_knows_no_rhythm_says_so(tmp_path):
+    sizes = ModelConfig(vocab=len(Tokenizer()), durations=len(Tokenizer().ids('Duration')), d_model=16, heads=2, encoder_layers=1, decoder_layers=1, latent=4, conditions=dict(valence=2))
+    save_checkpoint(tmp_path / 'old', EmotionVAE(sizes), Tokenizer(), dict(step=0))
+    with pytest.raises(ValueError, match='knows no rhythm; leave it out'): versions(tune(), ['positive'], rhythm=3, model=tmp_path / 'old')

@@ -65,6 +65,7 @@ def parser():
     t.add_argument('--strength', type=float, default=1., help='how hard the valence is pressed: 0 rebuilds the input, above 1 is beyond what is usual (default: 1)')
     t.add_argument('--likeness', type=float, default=1., help="share of the piece's skeleton (onsets, lengths, steps) that is kept in sight, 0 to 1 (default: 1)")
     t.add_argument('--temperature', type=float, default=.7, help='0 for the likeliest notes, higher for bolder ones (default: 0.7)')
+    t.add_argument('--top-p', type=float, default=.95, help='share of the probability that notes are drawn from, the likeliest first (default: 0.95)')
     t.add_argument('--keep', nargs='+', default=(), metavar='PART', help='parts that stay exactly as they are: melody, rhythm, harmony, left, right, or several')
     t.add_argument('--rhythm', metavar='CLASS', help='how busy bars are to be, from 0 (calm) to 7 (busy), or several with commas from the first bar to the last (default: as they are)')
     t.add_argument('--polyphony', metavar='CLASS', help='how full bars are to be, from 0 (one or two notes at a time) to 7 (more than six), likewise (default: as they are)')
@@ -143,7 +144,7 @@ def _names(path, valence, folder):
     return [(v, folder / f'{path.stem}_{number(v)}.mid') for v in (('negative', 'positive') if valence == 'both' else (valence,))]
 
 def _settings(args):
-    return dict(strength=args.strength, likeness=args.likeness, keep=args.keep, rhythm=args.rhythm, polyphony=args.polyphony, temperature=args.temperature, candidates=args.candidates, seed=args.seed, model=args.model)
+    return dict(strength=args.strength, likeness=args.likeness, keep=args.keep, rhythm=args.rhythm, polyphony=args.polyphony, temperature=args.temperature, top_p=args.top_p, candidates=args.candidates, seed=args.seed, model=args.model)
 
 def _writable(folder, make=False):
     "Refuse early, before minutes of work, what could not be written in the end; `make` says that a missing folder will be made."
@@ -211,6 +212,7 @@ def transfer(args):
         _writable(places[0][1].parent)
     for _, p in places:
         if p.is_dir(): raise ValueError(f'{p}: a directory; give --output a file name')
+        if p.exists() and args.input.exists() and p.samefile(args.input): raise ValueError(f'{p}: is the input, which would be lost; give --output another name')
     with _bar(args.quiet, unit='bar') as progress:
         def callback(done, total): progress.total = total; progress.update(done - progress.n)
         results = versions(args.input, [v for v, _ in places], bars=bars, callback=callback, **_settings(args))
@@ -355,6 +357,7 @@ def train(args):
     from emotionwave.train import begun, chosen, join, train
     first = os.environ.get('RANK', '0') == '0'
     try:
+        if args.minutes is not None and not args.minutes > 0: raise ValueError(f'--minutes must be above 0, got {args.minutes:g}')
         begins = not begun(args.output, args.resume)
         join(args.device)
         changes, run = _changes(args), None if begins else args.output / 'last'

@@ -44,7 +44,7 @@ class ModelMethod:
     ):
         import inspect
         from emotionwave.generate import default_checkpoint, versions
-        from emotionwave.train import load_checkpoint
+        from emotionwave.checkpoint import load_checkpoint
         self.folder = Path(folder or default_checkpoint())
         usual = {k: p.default for k, p in inspect.signature(versions).parameters.items() if k not in ('source', 'valences', 'bars', 'model', 'callback')}
         if odd := set(settings or {}) - set(usual): raise ValueError(f'no setting {sorted(odd)}; there are {sorted(usual)}')
@@ -82,7 +82,7 @@ class ModelMethod:
 class PaperMethod:
     "A checkpoint of the original's network as a method, with the original's sampling."
     def __init__(self, folder, seed:int=0):
-        from emotionwave.train import load_checkpoint
+        from emotionwave.checkpoint import load_checkpoint
         self.folder, self.seed, self.training = Path(folder), seed, load_checkpoint(folder)[2]
 
     def __call__(self, song, valence):
@@ -99,7 +99,7 @@ class PaperMethod:
 
 @lru_cache(maxsize=1)
 def _checkpoint(folder):
-    from emotionwave.train import load_checkpoint
+    from emotionwave.checkpoint import load_checkpoint
     return load_checkpoint(folder)[:2]
 
 def is_paper(
@@ -116,6 +116,7 @@ def methods_of(
     paper=None,        # checkpoint folder of the original's network; `None` for the one in the package, if it is there
 )->dict:               # name -> method
     "List what is compared: the model at its usual and at other strengths, the original's network, the rules."
+    if paper and not is_paper(paper): raise ValueError(f"{paper}: holds no checkpoint of the original's network; give one that was trained with --preset paper")
     paper = paper or (MODELS / 'paper' if (MODELS / 'paper' / 'config.json').is_file() else None)
     if is_paper(model): out = dict(model=PaperMethod(model, (settings or {}).get('seed', 0)))
     else:
@@ -189,7 +190,7 @@ def bar_figures(
     bars:int=None,     # how many; `None` for those the song has
 )->tuple:              # rhythmic intensity (B,) 0..1 and polyphony (B,) notes, as the model's conditions have them
     "Measure how busy and how full each bar of a song is."
-    from emotionwave.train import rhythm_polyphony
+    from emotionwave.fragments import rhythm_polyphony
     t = _tokenizer(); encoded = t.encode(song); notes, B = t.notes(encoded.ids), bars or len(encoded)
     measured = rhythm_polyphony(notes[:, 0], notes[:, 1], t.durations[notes[:, 4]], t.steps[encoded.ids[encoded.start[:-1] + 1]])
     return tuple(np.pad(m, (0, max(B - len(m), 0)))[:B] for m in measured)
@@ -204,7 +205,7 @@ def _text(x): return ' '.join(f'{v:.4g}' for v in x)
 
 def _classes(song):
     "Classes of rhythm and polyphony of the bars, as text."
-    from emotionwave.train import bar_classes
+    from emotionwave.fragments import bar_classes
     return {f'{k}_asked': _text(v) for k, v in bar_classes(*bar_figures(song, len(song.bar_ticks()) - 1)).items()}
 
 def version_figures(

@@ -16,7 +16,7 @@ from .model import ModelConfig, condition_row, condition_slice
 
 # %% ../nbs/05b_fragments.ipynb #00000005
 _KINDS = {int: (int, 'a whole number'), float: ((int, float), 'a number'), bool: (bool, 'true or false')}
-_SHARES = 'decay floor beta2 drop drop_other blur retime articulation skeleton whole'.split()
+_SHARES = 'decay wake floor beta2 drop drop_other blur retime articulation skeleton whole'.split()
 
 @dataclass(frozen=True)
 class TrainConfig:
@@ -40,6 +40,7 @@ class TrainConfig:
     free_bits: float = .25         # nats a latent dimension and bar that cost nothing
     bag: float = .5                # weight of naming a bar's notes from its latent alone, where the network does
     hush: float = 1.               # weight of not letting the latent tell valence and mode, where the network has an eavesdropper
+    wake: float = .48              # share of the steps, at the beginning, in which both are 0, so that the decoder finds the skeleton before the latent has much to say
     drop: float = .12              # share of examples whose valence is unknown, so that guidance has something to differ from
     drop_other: float = .2         # the same for each other condition
     blur: float = 1.               # share of examples whose encoder reads other dynamics and, of these, half another octave
@@ -60,7 +61,8 @@ class TrainConfig:
             if not isinstance(value, kind) or isinstance(value, bool) != (f.type is bool): raise ValueError(f'{f.name} must be {said}, got {value!r}')
             if not 0 <= value < float('inf'): raise ValueError(f'{f.name} must not be negative, got {value}' if value < 0 else f'{f.name} must be finite, got {value}')
             if f.name in _SHARES and value > 1: raise ValueError(f'{f.name} is a share from 0 to 1, got {value}')
-        if self.steps < 1 or self.batch_tokens < 1: raise ValueError(f'steps and batch_tokens must be at least 1, got {self.steps} and {self.batch_tokens}')
+        for k in ('steps', 'batch_tokens', 'threads'):
+            if getattr(self, k) < 1: raise ValueError(f'{k} must be at least 1, got {getattr(self, k)}')
 
 # %% ../nbs/05b_fragments.ipynb #00000009
 TEMPO_BOUNDS = (60, 75, 90, 105, 120, 135, 150)  # bpm between the eight classes of the tempo condition

@@ -7,12 +7,12 @@ __all__ = ['BARS', 'BAR_TOKENS', 'PaperConfig', 'waves', 'PostLayer', 'PaperVAE'
 
 # %% ../nbs/05a_paper.ipynb #00000002
 import math
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 import numpy as np
 import torch, torch.nn as nn, torch.nn.functional as F
 from .midi import Song, as_song, find_key
 from .tokens import Tokenizer, BAR, POSITION, SPECIAL, TIMESIG
-from .model import alone, attend, bias_of, condition_row, cross_entropy, divergence, draw_latent
+from .model import alone, attend, check_sizes, bias_of, condition_row, cross_entropy, divergence, draw_latent
 
 # %% ../nbs/05a_paper.ipynb #00000005
 @dataclass(frozen=True)
@@ -31,9 +31,8 @@ class PaperConfig:
     conditions: dict = field(default_factory=lambda: {'valence': 2})  # name -> classes besides "unknown", which is the original's padding class
 
     def __post_init__(self):
+        check_sizes(self)
         if self.d_model % self.heads or self.d_model % 2: raise ValueError(f'd_model must be even and a multiple of the heads, got {self.d_model} and {self.heads}')
-        for f in fields(self):
-            if f.type in (int, 'int') and getattr(self, f.name) < 1: raise ValueError(f'{f.name} must be at least 1, got {getattr(self, f.name)}')
         if not 0 <= self.dropout < 1: raise ValueError(f'dropout must be from 0 to below 1, got {self.dropout}')
         if self.conditions != {'valence': 2}: raise ValueError(f"conditions must be {{'valence': 2}}, the only one that the original has, got {self.conditions}")
 

@@ -5,10 +5,10 @@
 # %% auto #0
 __all__ = ['PRESETS', 'ALONE', 'LOGGED', 'FREE', 'preset', 'learning_rate', 'beta_at', 'Processes', 'join', 'Loader',
            'make_optimizer', 'train_step', 'validate', 'hold_out', 'read_log', 'Log', 'draw_curves', 'fine_tuning',
-           'default_start', 'chosen', 'between_steps', 'Run', 'begun', 'train']
+           'chosen', 'between_steps', 'Run', 'begun', 'train']
 
 # %% ../nbs/06_train.ipynb #00000002
-import csv, errno, io, json, math, os, signal, threading, time
+import csv, errno, io, math, os, signal, threading, time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, asdict, fields, replace
@@ -18,12 +18,11 @@ import torch
 import torch.distributed as dist
 from .midi import write_atomic
 from .tokens import Tokenizer, TokenConfig, shift
-from .valence import MODELS
 from .format import load_dataset, read_report
 from .model import ModelConfig
 from .paper import PaperConfig
-from .fragments import COLUMNS, Fragments, TrainConfig, bar_classes, batches, make_batch, rhythm_polyphony, spell_major, tempo_class
-from .checkpoint import find_checkpoint, grown, load_checkpoint, network_name, new_network, save_checkpoint
+from .fragments import COLUMNS, Fragments, TrainConfig, batches, make_batch
+from .checkpoint import default_checkpoint, find_checkpoint, grown, load_checkpoint, network_name, new_network, save_checkpoint
 
 # %% ../nbs/06_train.ipynb #00000005
 PRESETS = {
@@ -188,7 +187,7 @@ def train_step(
     loss, ce, kl = net.loss(logits, batch['targets'], mu, logvar, batch['there'], beta, config.free_bits, processes.total)
     tokens = processes.total((batch['targets'] >= 0).sum())
     pieces = len(batch['ids']) * processes.world
-    for weight, nats, over in zip((config.bag, config.hush), more, (tokens, pieces)): loss = loss + weight * processes.total(nats) / over
+    for weight, nats, over in zip((config.bag, config.hush), more, (tokens, pieces)): loss = loss + (step >= config.wake * config.steps) * weight * processes.total(nats) / over
     optimizer.zero_grad(set_to_none=True)
     (loss * processes.world).backward()                                       # gradients are averaged over processes
     norm = torch.nn.utils.clip_grad_norm_(model.parameters(), config.clip)
@@ -303,17 +302,13 @@ def draw_curves(
 # %% ../nbs/06_train.ipynb #00000022
 FREE = ('steps', 'threads')    # may change when a run goes on
 
-def _config_of(facts): return TrainConfig(**{f.name: v for f in fields(TrainConfig) if (v := facts.get('config', {}).get(f.name)) is not None})
+def _config_of(facts): return TrainConfig(**{'wake': 0.} | {f.name: v for f in fields(TrainConfig) if (v := facts.get('config', {}).get(f.name)) is not None})   # before there was a wake, none was meant
 
 def fine_tuning(
     facts:dict,        # training facts of a checkpoint
 )->TrainConfig:
     "Settings for training a checkpoint further on other music: as it was trained, but gently."
-    return replace(_config_of(facts), lr=2e-4, warmup=50, steps=500, cosine=0, beta_warmup=1, beta_start=0, beta_cycle=0, threads=TrainConfig.threads, seed=0)
-
-def default_start():
-    "Folder of the checkpoint that ships."
-    return MODELS / 'default'
+    return replace(_config_of(facts), lr=2e-4, warmup=50, steps=500, cosine=0, beta_warmup=1, beta_start=0, beta_cycle=0, wake=0., threads=TrainConfig.threads, seed=0)
 
 def chosen(
     name:str=None,     # of a preset
@@ -326,10 +321,11 @@ def chosen(
     if name and start: raise ValueError('a preset is for a network that begins from nothing; give a preset or a checkpoint to start from, not both')
     if name or not (start or run): sizes, config = preset(name or 'default')
     else:
-        net, _, facts = load_checkpoint(run or (default_start() if start == 'default' else start))
+        net, _, facts = load_checkpoint(run or (default_checkpoint() if start == 'default' else start))
         sizes, config = net.config, _config_of(facts) if run else fine_tuning(facts)
     how, what = ([f.name for f in fields(x)] for x in (config, sizes))
     for k in changes:
+        if k in ('vocab', 'positions', 'pitches', 'velocities', 'durations', 'lowest_pitch'): raise ValueError(f'{k} follows from the data, and cannot be set')
         if k not in how + what: raise ValueError(f'no setting {k!r}; ' + (f'did you mean {near[0]}?' if (near := get_close_matches(k, how + what, 1)) else f'there are {", ".join(how + what)}'))
     if start and not run and not set(changes) <= set(how): raise ValueError(f'{", ".join(set(changes) - set(how))}: sizes are those of the checkpoint that training starts from')
     config = replace(config, **{k: v for k, v in changes.items() if k in how})
@@ -524,7 +520,7 @@ def train(
     info = read_report(data).info
     tokenizer, rows = Tokenizer(TokenConfig.from_json(info['tokens'])), load_dataset(data, COLUMNS)
     if not info['config'].get('key_relative', True): raise ValueError(f'{data}: pitches are as written; format it with key_relative, and train with absolute=True to learn on them as written')
-    net, config, facts = _network(default_start() if start == 'default' else start, going_on, output, model, config, tokenizer)
+    net, config, facts = _network(default_checkpoint() if start == 'default' else start, going_on, output, model, config, tokenizer)
     learn, valid, note = hold_out(rows)
     torch.set_num_threads(config.threads)
     fragments = [Fragments(r, tokenizer, net.config, config.sharpen, config.absolute) for r in (learn, valid)]

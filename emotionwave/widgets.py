@@ -215,6 +215,9 @@ class App:
         self.likeness, self.likeness_track, likeness = number(w.BoundedFloatText, w.FloatSlider, 'Likeness', 1., 0., 1., .1)
         self.keep = w.Dropdown(options=[('nothing', ()), *((f'the {k} hand' if k in ('left', 'right') else f'the {k}', (k,)) for k in KEEPS), ('melody and left hand', ('melody', 'left'))],
                                value=(), description='Keep', style=label, layout=wide)
+        course = lambda low, high: [('as it is', None), *((f'{k}{dict([(0, f" {low}"), (7, f" {high}")]).get(k, "")}', k) for k in range(8))]
+        self.rhythm = w.Dropdown(options=course('calm', 'busy'), description='Rhythm', tooltip='How busy bars are to be', style=label, layout=dict(width='176px'))
+        self.polyphony = w.Dropdown(options=course('thin', 'full'), description='Polyphony', tooltip='How many notes are to sound at a time', style=label, layout=dict(width='176px'))
         self.candidates = w.BoundedIntText(value=CANDIDATES, min=1, max=16, description='Candidates', style=label, layout=dict(width='176px'))
         self.seed = w.BoundedIntText(value=0, min=0, max=2**31 - 1, description='Seed', style=label, layout=dict(width='176px'))
         self.dice = w.Button(description='Another', tooltip='Draw another seed, for another version', layout=dict(width='92px'))
@@ -226,7 +229,7 @@ class App:
         row = lambda *items: w.HBox(items, layout=dict(flex_flow='row wrap'))
         groups = [w.VBox([title('Piece'), self.source, self.folder, self.upload, self.upload_hint, self.piece, row(self.first, self.last, self.whole)]),
                   w.VBox([title('Feeling'), row(self.sad, self.happy), valence, w.HTML('<div class="ew-scale"><span>sad</span><span>happy</span></div>'), strength, likeness]),
-                  w.VBox([title('Version'), self.keep, self.candidates, row(self.seed, self.dice), row(self.go, self.cancel), self.progress, self.said])]
+                  w.VBox([title('Version'), self.keep, row(self.rhythm, self.polyphony), self.candidates, row(self.seed, self.dice), row(self.go, self.cancel), self.progress, self.said])]
         for g in groups: g.add_class('ew-group')
         controls = w.HBox(groups, layout=dict(flex_flow='row wrap'))
         self.history.add_class('ew-results'); controls.add_class('ew-groups'); self.sad.add_class('ew-sad'); self.happy.add_class('ew-happy'); self.valence_track.add_class('ew-valence'); self.go.add_class('ew-go')
@@ -234,7 +237,7 @@ class App:
         self.box = w.VBox([w.HTML(HEAD), controls, self.history, self.heard, self.stage])
         self.box.add_class('ew-app')
         self.controls = [self.source, self.folder, self.upload, self.piece, self.first, self.last, self.whole, self.sad, self.happy, self.valence, self.valence_track,
-                         self.strength, self.strength_track, self.likeness, self.likeness_track, self.keep, self.candidates, self.seed, self.dice, self.go, self.history]
+                         self.strength, self.strength_track, self.likeness, self.likeness_track, self.keep, self.rhythm, self.polyphony, self.candidates, self.seed, self.dice, self.go, self.history]
 
     def _wire(self):
         "Say what follows from what."
@@ -364,7 +367,7 @@ class App:
         if self.song is None or self.job.busy: return
         song, span = self.song, (self.first.value - 1, self.last.value)
         asked = dict(valence=round(self.valence.value, 3), strength=round(self.strength.value, 3), likeness=round(self.likeness.value, 3), keep=self.keep.value,
-                     candidates=self.candidates.value, seed=self.seed.value, bars=span)
+                     rhythm=self.rhythm.value, polyphony=self.polyphony.value, candidates=self.candidates.value, seed=self.seed.value, bars=span)
         total = span[1] - span[0]
         def work(check):
             def written(done, of):
@@ -382,6 +385,7 @@ class App:
         "What is kept of a new version: label, player, what is heard, and the result itself."
         name, (first, last) = feeling(asked['valence']), asked['bars']
         kept = f', {" and ".join(asked["keep"])} kept' if asked['keep'] else ''
+        kept += ''.join(f', {k} {asked[k]}' for k in ('rhythm', 'polyphony') if asked[k] is not None)
         knobs = f'valence {asked["valence"]:g}, strength {asked["strength"]:g}, likeness {asked["likeness"]:g}{kept}, seed {asked["seed"]}'
         title, names = made.source.name or 'Untitled', ('Original', name)
         html = player_html((made.source, made.song), names=names, title=title, about=f'{self._where(made.source, first, last)} · {knobs}', first_bar=first + 1)

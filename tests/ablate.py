@@ -1,8 +1,8 @@
 """What each part of the model is worth: small networks trained from nothing on equal tokens, each without one part, and measured.
 
-python tests/ablate.py DATA --output tests/ablation.json [--tokens 1_800_000] [--width 128] [--rows NAME ...] [--runs FOLDER] [--corpora ../shared/data]
+python tests/ablate.py DATA --output tests/ablation.json [--tokens 4_015_000] [--width 128] [--rows NAME ...] [--runs FOLDER] [--corpora ../shared/data]
 A script, not a test. DATA is a folder of format_corpora. A row that is in the output already isn't made again, and one that was cut off goes on where it stopped.
---measure measures again without training. Rows: all, disguise, dropout, divergence, eavesdropper, bag, skeleton, conditions, key, paper; each is named after what it is without, `all` is without nothing."""
+--measure measures again without training. Rows: all, wake, bag, eavesdropper, disguise, skeleton, key, dropout, paper, divergence, conditions; each is named after what it is without, `all` is without nothing."""
 import argparse, contextlib, json, os, sys, time
 os.environ.setdefault('OMP_NUM_THREADS', '1')
 from dataclasses import asdict, replace
@@ -21,23 +21,25 @@ from emotionwave.model import ModelConfig
 from emotionwave.paper import PaperConfig, rewrite
 from emotionwave.similarity import sim_chr, sim_grv
 from emotionwave.tokens import TokenConfig, Tokenizer, shift
-from emotionwave.train import load_checkpoint, train
+from emotionwave.checkpoint import load_checkpoint
+from emotionwave.train import train
 from emotionwave.valence import load_judge
 
 TRAIN = dict(batch_tokens=2_000, lr=2.5e-3, warmup=100, beta_warmup=1, threads=1)
 FEW = {'valence': 2, 'arousal': 2, 'genre': 4, 'tempo': 8}                    # conditions without mode, rhythm and polyphony
 ROWS = {                                                                       # name: (in words, changes of TrainConfig, changes of ModelConfig)
     'all': ('all parts', {}, {}),
-    'disguise': ('without the disguise: the encoder reads mode, dynamics, octave and articulation as written', dict(spell=False, blur=0., retime=0., articulation=0.), {}),
-    'dropout': ('without condition dropout; guidance 1', dict(drop=0.), {}),
-    'divergence': ('without the divergence: beta 0', dict(beta=0.), {}),
-    'eavesdropper': ('without the eavesdropper: nothing keeps the latent from telling what the disguise lets through', dict(hush=0.), {}),
+    'wake': ('with the bag of notes and the eavesdropper from the first step on', dict(wake=0.), {}),
     'bag': ('without the bag of notes: the latent has no reader of its own', dict(bag=0.), {}),
+    'eavesdropper': ('without the eavesdropper: nothing keeps the latent from telling what the disguise lets through', dict(hush=0.), {}),
+    'disguise': ('without the disguise: the encoder reads mode, dynamics, octave and articulation as written', dict(spell=False, blur=0., retime=0., articulation=0.), {}),
     'skeleton': ('without the skeleton', dict(skeleton=0.), {}),
-    'conditions': ('without the conditions mode, rhythm and polyphony', {}, dict(conditions=FEW)),
     'key': ('pitches as written, not relative to the key', dict(absolute=True), {}),
+    'dropout': ('without condition dropout; guidance 1', dict(drop=0.), {}),
     'paper': ("the original's network, loss and way to train, its schedule shortened to these steps",
-              dict(spell=False, blur=0., retime=0., articulation=0., hush=0., drop=0., drop_other=0., skeleton=0., lr=1e-3, beta2=.999, weight_decay=0., clip=.5, beta=1.), None)}
+              dict(spell=False, blur=0., retime=0., articulation=0., hush=0., drop=0., drop_other=0., skeleton=0., lr=1e-3, beta2=.999, weight_decay=0., clip=.5, beta=1.), None),
+    'divergence': ('without the divergence: beta 0', dict(beta=0.), {}),
+    'conditions': ('without the conditions mode, rhythm and polyphony', {}, dict(conditions=FEW))}
 
 
 # ---- training
@@ -75,8 +77,9 @@ def progress(name, start):
 
 @contextlib.contextmanager
 def unaided(config):
-    "Let `versions` give the network what it was trained with, and nothing else help it: no anchor for the input's pitches, no lean of lengths, dynamics, register or polyphony."
-    new = {(generate, 'ANCHOR'): 0., (generate, 'SHIFT'): (0, 0), (generate, 'played'): lambda new, *_: new, (generate, 'REGISTER'): np.inf}
+    "Let `versions` give the network what it was trained with, and nothing else help it: no anchor for the input's pitches, no places and pitches that are the input's alone, no lean of lengths, register or polyphony."
+    new = {(generate, 'ANCHOR'): 0., (generate, 'SHIFT'): (0, 0), (generate, 'played'): lambda new, *_: new, (generate, 'REGISTER'): np.inf,
+           (decode.Lines, '_as_input'): lambda self, shown: (np.ones((self.last - self.first, len(self.position_of)), bool), np.zeros((self.last - self.first, len(self.pitch_of)), bool))}
     if not config.spell: new[decode, 'spell_major'] = lambda notes, *_: notes.copy()
     if not config.skeleton:
         new[generate, 'write_window'] = lambda net, tokenizer, part, rows, shown, *more: decode.write_window(net, tokenizer, part, rows, np.zeros_like(shown), *more)
@@ -182,7 +185,7 @@ def make(name, a, steps, rows, songs, start):
 def main(argv=None):
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument('data', type=Path); p.add_argument('--output', type=Path, default=ROOT / 'tests' / 'ablation.json')
-    p.add_argument('--tokens', type=int, default=1_800_000); p.add_argument('--width', type=int, default=128); p.add_argument('--songs', type=int, default=24)
+    p.add_argument('--tokens', type=int, default=4_015_000); p.add_argument('--width', type=int, default=128); p.add_argument('--songs', type=int, default=24)
     p.add_argument('--rows', nargs='+', default=list(ROWS), choices=list(ROWS), metavar='NAME'); p.add_argument('--runs', type=Path, help='where the checkpoints go (default: beside the output)')
     p.add_argument('--corpora', type=Path, default=ROOT.parent / 'shared' / 'data', help='the corpora themselves, for songs of the validation split')
     p.add_argument('--measure', action='store_true', help='measure rows again that are trained already'); p.add_argument('--every', type=float, default=240, help='seconds between checkpoints')

@@ -12,7 +12,6 @@ os.environ.setdefault('OMP_NUM_THREADS', str(args.threads))
 from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / 'tests')]
-import numpy as np
 import torch
 from emotionwave.decode import QuickDecoder
 from emotionwave.generate import default_checkpoint, versions

@@ -14,7 +14,7 @@ def make_tiny(folder, seed=0, **sizes):
     import torch
     from emotionwave.model import EmotionVAE, ModelConfig
     from emotionwave.tokens import Tokenizer
-    from emotionwave.train import save_checkpoint
+    from emotionwave.checkpoint import save_checkpoint
     tokens = Tokenizer()
     count = lambda kind: len(tokens.ids(kind))
     torch.manual_seed(seed)

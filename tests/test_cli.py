@@ -150,6 +150,8 @@ BAD = {                                                                         
     'seed below 0': (None, [SONG, '--seed', '-1'], 'seed must be'),
     'seed too large': (None, [SONG, '--seed', str(2**70)], 'seed must be'),
     'output in a missing folder': (None, [SONG, '--output', 'no/where/x.mid'], 'no/where: no such folder; make it first'),
+    'output is the input': (lambda p: shutil.copyfile(SONG, p), ['bad', '--output', 'bad'], 'bad: is the input, which would be lost; give --output another name'),
+    'top-p': (None, [SONG, '--top-p', '0'], 'top_p must be above 0'),
     'output below a file': (lambda p: p.write_text('x'), [SONG, '--output', 'bad/x.mid'], 'bad: not a folder'),
     'output a directory': (lambda p: p.mkdir(), [SONG, '--output', 'bad'], 'bad: a directory; give --output a file name'),
     'both into a file': (None, [SONG, '--valence', 'both', '--output', 'x.mid'], 'must be a folder, got x.mid'),

@@ -356,7 +356,7 @@ def test_the_model_at_other_strengths_and_the_originals_network_are_measured_bes
     from emotionwave.model import EmotionVAE, ModelConfig
     from emotionwave.paper import PaperConfig, PaperVAE
     from emotionwave.tokens import Tokenizer
-    from emotionwave.train import save_checkpoint
+    from emotionwave.checkpoint import save_checkpoint
     torch.manual_seed(0); torch.set_num_threads(1)
     t = Tokenizer()
     sizes = ModelConfig(vocab=len(t), durations=len(t.ids('Duration')), d_model=16, heads=2, encoder_layers=1, skeleton_layers=1, decoder_layers=1, latent=4)
@@ -374,3 +374,7 @@ def test_the_model_at_other_strengths_and_the_originals_network_are_measured_bes
     old = ModelConfig(vocab=len(t), durations=len(t.ids('Duration')), d_model=16, heads=2, encoder_layers=1, skeleton_layers=1, decoder_layers=1, latent=4, conditions=dict(valence=2))
     save_checkpoint(tmp_path / 'old', EmotionVAE(old), t, dict(step=0))
     assert ModelMethod(tmp_path / 'old').asked(song, dict(rhythm=[7], polyphony=[0])) == []                # it knows no such classes
+
+def test_the_originals_network_is_asked_for_by_a_checkpoint_of_it(tiny):
+    from emotionwave.evaluate import methods_of
+    with pytest.raises(ValueError, match="holds no checkpoint of the original's network; give one"): methods_of(paper=tiny)

@@ -1,6 +1,5 @@
 "Latents: what is read doesn't depend on the batch, probes find what is there and nothing else, and the ablation's script runs from end to end and goes on."
 import json
-from dataclasses import replace
 import numpy as np
 import pytest
 import torch

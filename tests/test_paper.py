@@ -65,7 +65,7 @@ def test_the_parameters_are_the_published_ones_less_a_layer_that_was_never_calle
     layer = sum(math.prod(s) for s in LAYER.values())
     assert layer == 3_152_384 and sum(p.numel() for p in model.parameters()) == 38_332_107 == 41_484_491 - layer
 
-@pytest.mark.parametrize('change, said', [(dict(heads=3), 'multiple of the heads'), (dict(latent=0), 'latent must be at least 1'), (dict(dropout=1.), 'dropout must be'),
+@pytest.mark.parametrize('change, said', [(dict(heads=3), 'multiple of the heads'), (dict(latent=0), 'latent must be a whole number of at least 1'), (dict(dropout=1.), 'dropout must be'),
                                           (dict(conditions={'valence': 2, 'mode': 2}), 'the only one')])
 def test_sizes_that_make_no_network_are_refused(change, said):
     with pytest.raises(ValueError, match=said): PaperConfig(**change)

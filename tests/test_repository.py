@@ -165,7 +165,7 @@ def test_shipped_models_are_safetensors_with_their_configuration(name):
 
 def test_the_default_checkpoint_loads_is_of_the_promised_size_and_has_a_card():
     from emotionwave.generate import default_checkpoint
-    from emotionwave.train import load_checkpoint
+    from emotionwave.checkpoint import load_checkpoint
     model, tokens, facts = load_checkpoint(default_checkpoint())
     assert 3e6 <= sum(p.numel() for p in model.parameters()) <= 8e6
     from safetensors import safe_open

@@ -62,7 +62,7 @@ def test_ten_steps_lower_the_loss_on_one_batch(learn):
     assert ce[-1] < .8 * ce[0] and all(np.isfinite(ce))
 
 def test_the_bag_of_notes_makes_the_latent_tell_one_bar_from_another(learn):
-    config, model = replace(QUICK, steps=150, lr=1e-2, warmup=1, beta=0., bag=5., decay=0.), fresh()
+    config, model = replace(QUICK, steps=150, lr=1e-2, warmup=1, beta=0., bag=5., wake=0., decay=0.), fresh()
     batch = make_batch(learn, batches(learn, QUICK, 0)[0][:6], config, SIZES, TOKENS)
     optimizer = make_optimizer(model, config)
     for step in range(config.steps): train_step(model, optimizer, batch, config, step)
@@ -70,6 +70,19 @@ def test_the_bag_of_notes_makes_the_latent_tell_one_bar_from_another(learn):
         mu, _ = model.eval().encode(batch['notes'], batch['there'].shape[1])
         own, mean = (float(model.unnamed(z, batch['notes']) / (batch['notes'][..., 0] >= 0).sum()) for z in (mu, mu.mean((0, 1)).expand_as(mu)))
     assert own < mean - .3                                                     # nats a note: by the bar's own latent, by the mean of all
+
+def test_the_latent_is_asked_from_its_waking_on(learn):
+    config = replace(QUICK, steps=10, wake=.5)
+    batch = make_batch(learn, batches(learn, config, 0)[0], config, SIZES, TOKENS)
+    for step, asked in ((0, False), (4, False), (5, True), (9, True)):
+        model = fresh()
+        train_step(model, make_optimizer(model, config), batch, config, step)
+        assert [bool(p.grad.any()) for p in (model.bag.weight, model.eavesdropper[0].weight)] == [asked] * 2
+
+def test_a_checkpoint_from_before_there_was_a_waking_goes_on_without():
+    from emotionwave.train import _config_of, fine_tuning
+    old = dict(config={k: v for k, v in vars(QUICK).items() if k != 'wake'})
+    assert _config_of(old).wake == 0 and fine_tuning(dict(config=vars(QUICK))).wake == 0
 
 def test_a_batch_asks_for_the_next_token_of_each_fragment(learn):
     rows = batches(learn, QUICK, 0)[0]
@@ -273,7 +286,7 @@ import os, random, signal, sys, time, torch
 from pathlib import Path
 from emotionwave.model import EmotionVAE, ModelConfig
 from emotionwave.tokens import Tokenizer
-from emotionwave.train import load_checkpoint, save_checkpoint
+from emotionwave.checkpoint import load_checkpoint, save_checkpoint
 torch.set_num_threads(1)
 folder, tokens = Path(sys.argv[1]) / "last", Tokenizer()
 def network(k):
@@ -448,7 +461,8 @@ def test_the_command_formats_a_folder_of_midi_first(data, command, tmp_path):
 @pytest.mark.parametrize('args,status,says', [
     (['empty'], 1, 'empty: no MIDI files in it'), (['foreign'], 1, 'foreign: no MIDI files in it'), (['DATA', '--preset', 'huge'], 2, "invalid choice: 'huge'"),
     (['DATA', '--device', 'cuda:9'], 1, 'no device cuda:9 here'), (['DATA', '--output', 'full'], 1, 'full: holds something already'), (['OTHER'], 1, 'was written with a vocabulary of'),
-    (['DATA', '--set', 'speed=9'], 1, "no setting 'speed'"), (['DATA', '--set', 'lr'], 1, "--set takes NAME=VALUE, as in lr=0.001 or spell=false, got 'lr'"), (['DATA', '--steps', '0'], 1, 'steps and batch_tokens must be at least 1'),
+    (['DATA', '--set', 'speed=9'], 1, "no setting 'speed'"), (['DATA', '--set', 'lr'], 1, "--set takes NAME=VALUE, as in lr=0.001 or spell=false, got 'lr'"), (['DATA', '--set', 'heads=0'], 1, 'heads must be a whole number of at least 1, got 0'), (['DATA', '--set', 'conditions=3'], 1, 'conditions must be names'), (['DATA', '--set', 'd_model=1.5'], 1, 'd_model must be a whole number of at least 1, got 1.5'),
+    (['DATA', '--set', 'vocab=10'], 1, 'vocab follows from the data'), (['DATA', '--minutes', '-1'], 1, '--minutes must be above 0, got -1'), (['DATA', '--set', 'threads=0'], 1, 'threads must be at least 1, got 0'), (['DATA', '--steps', '0'], 1, 'steps must be at least 1, got 0'),
     (['DATA', '--from', 'empty'], 1, 'empty: no checkpoint'), (['DATA', '--from', 'default', '--set', 'heads=2'], 1, 'heads: sizes are those of the checkpoint')],
     ids=lambda x: '-'.join(x)[:30] if isinstance(x, list) else '')
 def test_what_is_wrong_is_said_in_one_line_and_nothing_is_written(args, status, says, data, command, tmp_path):

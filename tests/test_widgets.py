@@ -172,11 +172,11 @@ def test_another_seed_is_drawn(mine):
 # ---- transferring
 
 def test_a_transfer_gives_what_versions_gives_and_shows_both(mine, tiny):
-    mine.valence.value = .7; mine.strength.value = 1.5; mine.likeness_track.value = .8; mine.keep.value = ('melody',); mine.candidates.value = 2; mine.seed.value = 3
+    mine.valence.value = .7; mine.strength.value = 1.5; mine.likeness_track.value = .8; mine.keep.value = ('melody',); mine.rhythm.value = 5; mine.candidates.value = 2; mine.seed.value = 3
     mine.go.click()
     assert mine.go.disabled and not mine.cancel.disabled and mine.piece.disabled
     mine.wait()
-    assert mine.result.song == versions(mine.song, [.7], strength=1.5, likeness=.8, keep='melody', candidates=2, seed=3, bars=(0, 2), model=str(tiny))[0].song
+    assert mine.result.song == versions(mine.song, [.7], strength=1.5, likeness=.8, keep='melody', rhythm=5, candidates=2, seed=3, bars=(0, 2), model=str(tiny))[0].song
     assert mine.stage.value.count('&lt;section&gt;') == 2 and 'Happier' in mine.stage.value and 'Done' in mine.said.value and mine.progress.value == ''
     assert 'melody kept' in mine.stage.value
     assert not mine.go.disabled and mine.cancel.disabled and not mine.piece.disabled and mine.history.layout.display == ''

@@ -12,8 +12,8 @@ import torch
 from emotionwave.decode import KEEPS, Control, Keep, Part, QuickDecoder, readable_meter, write_window
 from emotionwave.generate import default_checkpoint, versions
 from emotionwave.midi import Key, MidiError, Song, read_song
-from emotionwave.tokens import Grammar, Tokenizer
-from emotionwave.train import load_checkpoint
+from emotionwave.tokens import Grammar
+from emotionwave.checkpoint import load_checkpoint
 
 METERS = (4, 4), (3, 4), (6, 8), (2, 4), (5, 4), (7, 8), (1, 4), (12, 8)
 

@@ -1,0 +1,85 @@
+"""What each constant of writing and playing is worth: versions of validation songs with one of them changed, heard by the judge.
+
+python tests/measure_settings.py [--corpora ../shared/data] [--output tests/settings.json] [--most 28] [--rows NAME ...] [--workers 2]
+A script, not a test. A row that is in the output already isn't made again; without it everything is measured anew."""
+import argparse, json, os, sys, time
+os.environ.setdefault('OMP_NUM_THREADS', '1')
+from multiprocessing import get_context
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+import numpy as np
+import torch
+from emotionwave import evaluate, generate, playing
+from emotionwave.evaluate import load_opinion
+from emotionwave.midi import find_key
+from emotionwave.reader import nats_a_note
+from emotionwave.report import NUMBERS
+from emotionwave.rules import full_rule, swap_rule
+from emotionwave.similarity import sim_chr, sim_grv
+from emotionwave.valence import load_judge
+
+ROWS = {                                                                       # name: (in words, what is changed)
+    'ships': ('as it ships', {}),
+    'fade': ("the input's own pitches gain whatever their degree", {'FOREIGN': dict(major=[], minor=[])}),
+    'chromatic': ("chromatic pitches held no more than others", {'CHROMATIC': dict(major=[], minor=[])}),
+    'anchor': ("the input's own pitches gain nothing", {'ANCHOR': 0.}),
+    'one': ('one candidate', {'CANDIDATES': 1}),
+    'register': ('never moved by an octave', {'REGISTER': np.inf}),
+    'touch': ('lengths as they are', {'TOUCH': 1.}),
+    'voicing': ('dynamics as they are', {'VOICING': 0.}),
+    'swap': ('the major/minor rule', swap_rule), 'full': ('the fuller rule', full_rule)}
+
+def at(name): return playing if hasattr(playing, name) else generate
+
+def wrong_thirds(song, new, positive):
+    "Bars of a version in the other mode that strike its third, and those of them that strike the input's, too."
+    key = find_key(song)
+    if (key.mode == 'major') == positive: return 0, 0
+    third, bar = (new.pitch - key.tonic) % 12, np.searchsorted(new.bar_ticks(), new.onset, 'right')
+    return len(set(bar[np.isin(third, (3, 4))])), len(set(bar[third == (3 if positive else 4)]))
+
+def smear(song):
+    "Share of the time with sound in which notes a second apart sound below middle C."
+    end = song.onset + song.duration
+    times = np.unique(np.concatenate([song.onset, end]))
+    sounding = lambda t: np.unique(song.pitch[(song.onset <= t) & (end > t) & (song.pitch < 60)])
+    return float(np.diff(times) @ [bool((np.diff(sounding(t)) <= 2).any()) for t in times[:-1]] / np.diff(times).sum())
+
+def measured(job):
+    "Figures of one song's two versions."
+    song, change = job
+    torch.set_num_threads(1)
+    if callable(change): pair = [change(song, v) for v in ('negative', 'positive')]
+    else:
+        for k, v in change.items(): setattr(at(k), k, v)
+        pair = [r.song for r in generate.versions(song, ['negative', 'positive'])]
+    (low, high), second = load_judge().predict(pair), load_opinion().predict(pair)
+    thirds = np.sum([wrong_thirds(song, new, positive) for new, positive in zip(pair, (False, True))], 0)
+    return dict(negative=low < .5, positive=high > .5, both=low < .5 < high, gap=high - low, second=np.mean([second[0] < .5, second[1] > .5]), sim_chr=np.mean([sim_chr(song, p) for p in pair]),
+                sim_grv=np.mean([sim_grv(song, p) for p in pair]), nats=nats_a_note(pair).mean(), smear=smear(pair[0]), thirds=thirds[0], wrong=thirds[1])
+
+def row(songs, change, workers):
+    with get_context('spawn').Pool(workers) as pool: x = pool.map(measured, [(s, change) for s in songs], 1)
+    x = {k: np.array([d[k] for d in x], float) for k in x[0]}
+    mean = {k: round(float(np.nanmean(v)), 3) for k, v in x.items() if k not in ('nats', 'thirds', 'wrong')}
+    return mean | dict(hit=round((mean['negative'] + mean['positive']) / 2, 3), perplexity=round(float(np.exp(x['nats'].mean() / NUMBERS)), 2), wrong_thirds=[int(x['wrong'].sum()), int(x['thirds'].sum())])
+
+def main(argv=None):
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument('--corpora', type=Path, default=ROOT.parent / 'shared' / 'data'); p.add_argument('--output', type=Path, default=ROOT / 'tests' / 'settings.json')
+    p.add_argument('--most', type=int, default=28, help='songs of each corpus'); p.add_argument('--workers', type=int, default=2)
+    p.add_argument('--rows', nargs='+', default=list(ROWS), choices=list(ROWS), metavar='NAME')
+    a = p.parse_args(argv)
+    songs = [song for _, song, _ in evaluate._excerpts(evaluate.held_out_files(a.corpora, most=a.most, split='valid'), 8)[0]]
+    report = json.loads(a.output.read_text()) if a.output.is_file() else dict(format=1, songs=len(songs), rows={})
+    start, todo = time.monotonic(), [n for n in a.rows if n not in report['rows']]
+    for i, name in enumerate(todo):
+        text, change = ROWS[name]
+        report['rows'][name] = dict(text=text, **row(songs, change, a.workers))
+        new = a.output.with_name(f'.{a.output.name}.new'); new.write_text(json.dumps(report, indent=1) + '\n'); new.replace(a.output)
+        print(f'{time.monotonic() - start:5.0f} s  {i + 1} of {len(todo)}: {name} {report["rows"][name]}', flush=True)
+
+
+if __name__ == '__main__': main()

@@ -23,7 +23,7 @@ from emotionwave.valence import load_judge
 ROWS = {                                                                       # name: (in words, what is changed)
     'ships': ('as it ships', {}),
     'fade': ("the input's own pitches gain whatever their degree", {'FOREIGN': dict(major=[], minor=[])}),
-    'chromatic': ("chromatic pitches held no more than others", {'CHROMATIC': dict(major=[], minor=[])}),
+    'strange': ("what is of neither mode held no more than the rest", {'STRANGE': ()}),
     'anchor': ("the input's own pitches gain nothing", {'ANCHOR': 0.}),
     'one': ('one candidate', {'CANDIDATES': 1}),
     'register': ('never moved by an octave', {'REGISTER': np.inf}),

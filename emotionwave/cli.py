@@ -218,7 +218,7 @@ def transfer(args):
         results = versions(args.input, [v for v, _ in places], bars=bars, callback=callback, **_settings(args))
     if both: folder.mkdir(parents=True, exist_ok=True)
     _write(args.input, results, places, folder / f'{args.input.stem}.mid' if both and args.output else None)
-    for result, (_, place) in zip(results, places): print(_one_line(f'{place}: {result.source.name} in {result.key}, towards valence {result.asked}'))
+    for result, (_, place) in zip(results, places): print(_one_line(f'{place}: {result.source.name} in {result.key}, towards valence {result.asked}' + '; no pitch is changed' * result.same_notes))
     return 0
 
 def listen(args):

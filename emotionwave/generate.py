@@ -243,6 +243,11 @@ class Result:
         return f"{keys} · heard {v(f['valence'][0])} → {v(f['valence'][1])} · harmony {v(f['sim_chr'])} and rhythm {v(f['sim_grv'])} alike · seed {self.seed}"
 
     @property
+    def same_notes(self):
+        "Whether no pitch was changed: the piece is already what was asked for, or all of it is kept."
+        return np.array_equal(np.sort(self.song.pitch), np.sort(self.source.pitch))
+
+    @property
     def asked(self):
         "The valence that was asked for, in words."
         return ' to '.join(f'{v:g}' for v in np.atleast_1d(self.valence))

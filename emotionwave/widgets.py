@@ -406,7 +406,8 @@ class App:
             finally: self._setting = False
             self._show(result['html'], result['heard'])
             made = result['result']
-            self.say(f'Done: {len(made.song)} notes. Press Play, and change between the two while it plays.')
+            self.say('Done; no pitch is changed. Where a piece feels so already, less likeness or another rhythm brings something new.' if made.same_notes else
+                     f'Done: {len(made.song)} notes. Press Play, and change between the two while it plays.')
         self._busy(False)
 
     def _back(self):

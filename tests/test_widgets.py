@@ -181,6 +181,10 @@ def test_a_transfer_gives_what_versions_gives_and_shows_both(mine, tiny):
     assert 'melody kept' in mine.stage.value
     assert not mine.go.disabled and mine.cancel.disabled and not mine.piece.disabled and mine.history.layout.display == ''
 
+def test_a_version_with_the_notes_of_the_piece_says_so(mine):
+    mine.strength.value = 0.; mine.go.click(); mine.wait()
+    assert mine.result.same_notes and 'no pitch is changed' in mine.said.value
+
 def test_it_never_runs_twice_at_once(mine, slow):
     mine.go.click(); assert slow.started.wait(5)
     for _ in range(5): mine.go.click(); mine.transfer()

@@ -115,6 +115,7 @@ def lowered(
     song:Song,         # no pitch of it sounds twice at once
 )->Song:
     "Play an octave lower, chords in the bass opened; as it is where this would leave more than `STAY` of the notes behind."
+    if not len(song): return song
     new = song.replace(pitch=song.pitch - 12)
     key = np.searchsorted(song.bar_ticks(), song.onset, 'right') * 128 + song.pitch
     stay = np.isin(key, key[close_below(new) & ~hands(song)])                 # a note that comes again in its bar stays each time

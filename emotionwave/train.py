@@ -8,7 +8,7 @@ __all__ = ['PRESETS', 'ALONE', 'LOGGED', 'FREE', 'preset', 'learning_rate', 'bet
            'chosen', 'between_steps', 'Run', 'begun', 'train']
 
 # %% ../nbs/06_train.ipynb #00000002
-import csv, errno, io, math, os, signal, threading, time
+import atexit, csv, errno, io, math, os, signal, threading, time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, asdict, fields, replace
@@ -110,7 +110,9 @@ def join(
     if world > 1 and device == 'cuda': device = f"cuda:{os.environ.get('LOCAL_RANK', 0)}"
     try: torch.zeros(1, device=device)
     except (RuntimeError, AssertionError, NotImplementedError): raise ValueError(f'no device {device} here; there is {"cuda" if torch.cuda.is_available() else "cpu"}') from None
-    if world > 1 and not dist.is_initialized(): dist.init_process_group('nccl' if device.startswith('cuda') else 'gloo')
+    if world > 1 and not dist.is_initialized():
+        dist.init_process_group('nccl' if device.startswith('cuda') else 'gloo')
+        atexit.register(lambda: dist.is_initialized() and dist.destroy_process_group())   # its threads must end before Python does
     if device.startswith('cuda'): torch.cuda.set_device(torch.device(device) if ':' in device else 0)
     return Processes(dist.get_rank(), world) if world > 1 else ALONE, torch.device(device)
 

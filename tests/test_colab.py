@@ -168,7 +168,7 @@ class Kernel:
         threading.Thread(target=press, daemon=True).start()
 
 TINY = 'sizes = dict(d_model=32, heads=2, encoder_layers=1, skeleton_layers=1, decoder_layers=2, latent=8)\nsettings = dict(batch_tokens=1000, lr=1e-2, warmup=2, beta_warmup=4, threads=1, steps={})'
-TRAIN = "folder = place / 'runs' / run"
+TRAIN = "curves = Curves("
 
 def column(place, run, k):
     log = place / 'runs' / run / 'log.csv'

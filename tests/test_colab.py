@@ -205,7 +205,7 @@ def test_the_three_run_whole_one_after_the_other_offline_and_go_on_after_a_stop(
         assert json.loads((place / 'runs/first/last/config.json').read_text())['training']['step'] == 40
         assert steps == sorted(steps) and len(set(steps)) >= 39 and steps[-1] == 40
         assert '<iframe' in second.outputs("(place / 'songs')")[0]
-        second.say("run, start, settings = 'tuned', 'first', dict(batch_tokens=1000, lr=1e-4, warmup=2, beta_warmup=1, threads=1, steps=3)").run('words, begin', stop="(place / 'songs')")
+        second.say("run, start, settings = 'tuned', 'first', dict(batch_tokens=1000, lr=1e-4, warmup=2, beta_warmup=1, threads=1, steps=3)").run('words, folder', stop="(place / 'songs')")
         start, end, tuned = surprise(place, 'first')[0], min(surprise(place, 'first')[-5:]), surprise(place, 'tuned')
         assert len(tuned) == 3 and max(tuned) < (start + end) / 2             # as good as what it began with, not as bad as chance
         shutil.rmtree(place / 'runs' / 'tuned')

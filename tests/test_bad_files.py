@@ -227,7 +227,7 @@ def test_bad_file_gives_these_notes_or_this_error(name, outcomes):
         if isinstance(wanted, int): assert count == wanted
         elif isinstance(wanted, list): assert [tuple(n) for n in first] == wanted and count == len(wanted)
         else: assert [tuple(n) for n in first] == wanted[0] and tempos == pytest.approx(wanted[1], abs=.01) and meters == wanted[2]
-    assert took < 2
+    assert took < 10
 
 @limits
 def test_a_file_cut_at_any_byte_gives_a_song_or_one_clear_error(tmp_path):

@@ -40,7 +40,7 @@ class TrainConfig:
     free_bits: float = .25         # nats a latent dimension and bar that cost nothing
     bag: float = .5                # weight of naming a bar's notes from its latent alone, where the network does
     hush: float = 1.               # weight of not letting the latent tell valence and mode, where the network has an eavesdropper
-    wake: float = .48              # share of the steps, at the beginning, in which both are 0, so that the decoder finds the skeleton before the latent has much to say
+    wake: float = .48              # share of all steps, at the beginning, in which both are 0 (as `decay` it moves when a run is prolonged), so that the decoder finds the skeleton before the latent has much to say
     drop: float = .12              # share of examples whose valence is unknown, so that guidance has something to differ from
     drop_other: float = .2         # the same for each other condition
     blur: float = 1.               # share of examples whose encoder reads other dynamics and, of these, half another octave

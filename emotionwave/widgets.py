@@ -15,7 +15,7 @@ from .midi import Song, find_key, read_song
 from .listen import picture_html, player_html
 from .valence import load_labeller
 from .decode import KEEPS
-from .generate import CANDIDATES, versions
+from .generate import CANDIDATES, PRESSED, versions
 
 # %% ../nbs/09_widgets.ipynb #00000005
 MAX_LISTED = 500
@@ -211,7 +211,7 @@ class App:
         self.sad = w.Button(description='☹  Sadder', tooltip='Set valence to 0', layout=dict(flex='1 1 100px', width='auto'))
         self.happy = w.Button(description='☺  Happier', tooltip='Set valence to 1', layout=dict(flex='1 1 100px', width='auto'))
         self.valence, self.valence_track, valence = number(w.BoundedFloatText, w.FloatSlider, 'Valence', 0., 0., 1., .05)
-        self.strength, self.strength_track, strength = number(w.BoundedFloatText, w.FloatSlider, 'Strength', 1., 0., 3., .1)
+        self.strength, self.strength_track, strength = number(w.BoundedFloatText, w.FloatSlider, 'Strength', 1., 0., PRESSED, .1)
         self.likeness, self.likeness_track, likeness = number(w.BoundedFloatText, w.FloatSlider, 'Likeness', 1., 0., 1., .1)
         self.keep = w.Dropdown(options=[('nothing', ()), *((f'the {k} hand' if k in ('left', 'right') else f'the {k}', (k,)) for k in KEEPS), ('melody and left hand', ('melody', 'left'))],
                                value=(), description='Keep', style=label, layout=wide)
@@ -406,7 +406,7 @@ class App:
             finally: self._setting = False
             self._show(result['html'], result['heard'])
             made = result['result']
-            self.say('Done; no pitch is changed. Where a piece feels so already, less likeness or another rhythm brings something new.' if made.same_notes else
+            self.say('Done; no pitch is changed. Where a piece feels so already, more strength, less likeness or another rhythm brings something new.' if made.same_notes else
                      f'Done: {len(made.song)} notes. Press Play, and change between the two while it plays.')
         self._busy(False)
 

@@ -398,6 +398,12 @@ def test_a_gentle_version_is_nearer_to_the_piece():
     moved = [len({n[::2] for n in notes(transfer(song, 'negative', strength=k).song)} ^ {n[::2] for n in plain}) for k in (0, .05, .5, 1)]   # onsets and pitches
     assert moved[0] == 0 and moved == sorted(moved) and moved[1] < moved[3]
 
+def test_strength_goes_on_beyond_1_and_ends_where_it_is_said_to(tiny):
+    song = tune(8); happy = {k: transfer(song, 'positive', strength=k, model=tiny).song for k in (1., 1.5, generate.PRESSED, 5.)}
+    assert happy[generate.PRESSED] == happy[5.]
+    usual, more, most = (happy[k].duration.mean() for k in (1., 1.5, generate.PRESSED)); assert usual > more > most
+    guidance = [generate.control_of(s, .9, .95).guidance for s in (0, .5, 1, 1.5, 2)]; assert (np.diff(guidance) > 0).all() and guidance[1] == generate.GUIDANCE / 2
+
 def test_strength_0_rebuilds_the_input_whatever_is_hidden(tiny):
     song = tune(8)
     assert notes(transfer(song, 'negative', strength=0, likeness=.3, model=tiny).song) == notes(Tokenizer().quantise(song, find_key(song).tonic))

@@ -4,7 +4,7 @@ import pytest
 from emotionwave.midi import Song, unlap
 from emotionwave import playing
 from emotionwave.listen import hands
-from emotionwave.playing import BENEATH, CLOSE, LOW, STAY, VOICING, clash, close_below, lowered, played, touch, until_clash, voicing
+from emotionwave.playing import BENEATH, CLOSE, DETACH, LOW, STAY, VOICING, clash, close_below, lowered, played, touch, until_clash, voicing
 
 BAR = 1920
 
@@ -54,6 +54,11 @@ def test_holding_notes_adds_no_clash_and_crosses_no_bar_line(seed):
 def test_the_happiest_version_is_as_long_and_as_loud_as_written():
     song = random_song(1)
     assert touch(song, lines(song), -np.ones(len(song))) == song and voicing(song, -np.ones(len(song))) == song
+
+def test_happiness_that_is_pressed_is_detached_and_no_note_is_lost():
+    song = random_song(1); at = lambda strength: played(song, lines(song), np.ones(len(lines(song)) - 1), strength)
+    assert at(.5) == at(1.) == song
+    assert (at(2.).duration == np.maximum(np.round(DETACH * song.duration), 1)).all() and song.duration.sum() > at(1.5).duration.sum() > at(2.).duration.sum()
 
 @pytest.mark.parametrize('seed', range(4))
 def test_a_sad_melody_comes_down_to_its_accompaniment_and_no_further(seed):

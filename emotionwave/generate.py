@@ -87,12 +87,12 @@ def other_than(
     return np.any([np.zeros(len(part.opening), bool), *(c != part.conditions[n] for n, c in classes.items())], 0)
 
 # %% ../nbs/07_generate.ipynb #00000011
-GUIDANCE = 3.                  # guidance of pitches at strength 1
+GUIDANCE = 4.5                 # guidance of pitches at strength 1 and beyond
 PRESSED = 2.                   # strength beyond which nothing more is done
 EASE = .4                      # all else is pressed by the guidance to this power
 ANCHOR = 3., 0.                # what a pitch that the input has at this place gains in log probability, at strength 1 and likeness 1: for the most careful candidate and the boldest
 FOREIGN = dict(major=[4, 9], minor=[3, 8, 10])   # semitones above the tonic that a version in the other mode has no use for
-REGISTER = .4                  # how far the valence heard may be from the one asked for before a version is moved by an octave, at strength 1
+REGISTER = .25                 # how far the valence heard may be from the one asked for before a version is moved by an octave, at strength 1
 LIKENESS = .25                 # what likeness counts in choosing a candidate, against the valence heard
 SHIFT = 2, 1                   # classes of polyphony that the saddest version is more legato, and the happiest more detached
 CANDIDATES = 6                 # versions that are drawn, of which the best is kept
@@ -106,7 +106,7 @@ def control_of(
     loud:bool=True,    # as in `Control`
 )->Control:
     "Turn the knobs that a user has into what the decoder is told."
-    guidance = GUIDANCE * min(strength, (1 + strength) / 2)                   # beyond 1 half as fast: what the notes can tell is told
+    guidance = GUIDANCE * min(strength, 1)
     return Control(guidance, GUIDANCE if asked else guidance if guidance < 1 else guidance ** EASE, anchor, loud, temperature, top_p)
 
 def conditions_of(
@@ -136,12 +136,12 @@ def anchors(
 )->np.ndarray:         # (V * C, B, 12) nats by version and its candidates, bar, and semitones above the tonic
     "Hold on to what the input has, each candidate less than the one before; to what is of neither mode, all of them; to the degrees that tell the mode, none when the other is asked for."
     lean = (1 - 2 * np.asarray(valences)) * (1 if mode == 'major' else -1)    # (V, B) towards the other mode
-    firm, loose = np.broadcast_to(ANCHOR, 2) * likeness
-    careful, bold = firm / max(strength, 1e-3), max(loose / max(strength, 1e-3), firm * (1 - strength))   # below strength 1 the boldest is held, too
+    strength, (firm, loose) = min(max(strength, 1e-3), 1), np.broadcast_to(ANCHOR, 2) * likeness
+    careful, bold = firm / strength, max(loose / strength, firm * (1 - strength))   # below strength 1 the boldest is held, too
     out = np.empty((len(lean), candidates, lean.shape[1], 12))
     out[:] = np.linspace(careful, bold, candidates)[:, None, None] if candidates > 1 else (careful + bold) / 2
     out[..., list(STRANGE)] = careful
-    out[..., FOREIGN[mode]] *= 1 - np.clip(lean * min(strength, 1), 0, 1)[:, None, :, None]
+    out[..., FOREIGN[mode]] *= 1 - np.clip(lean * strength, 0, 1)[:, None, :, None]
     return np.minimum(out, 1000).reshape(-1, lean.shape[1], 12)               # beyond 1000 nothing else has a chance
 
 # %% ../nbs/07_generate.ipynb #0000001a

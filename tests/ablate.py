@@ -26,6 +26,7 @@ from emotionwave.train import train
 from emotionwave.valence import load_judge
 
 TRAIN = dict(batch_tokens=2_000, lr=2.5e-3, warmup=100, beta_warmup=1, threads=1)
+GUIDANCE = 3.                                                                  # of every row's decoder but those that never learnt to do without conditions: 1
 FEW = {'valence': 2, 'arousal': 2, 'genre': 4, 'tempo': 8}                    # conditions without mode, rhythm and polyphony
 ROWS = {                                                                       # name: (in words, changes of TrainConfig, changes of ModelConfig)
     'all': ('all parts', {}, {}),
@@ -78,7 +79,7 @@ def progress(name, start):
 @contextlib.contextmanager
 def unaided(config):
     "Let `versions` give the network what it was trained with, and nothing else help it: no anchor for the input's pitches, no places and pitches that are the input's alone, no lean of lengths, register or polyphony."
-    new = {(generate, 'ANCHOR'): 0., (generate, 'SHIFT'): (0, 0), (generate, 'played'): lambda new, *_: new, (generate, 'REGISTER'): np.inf,
+    new = {(generate, 'GUIDANCE'): GUIDANCE, (generate, 'ANCHOR'): 0., (generate, 'SHIFT'): (0, 0), (generate, 'played'): lambda new, *_: new, (generate, 'REGISTER'): np.inf,
            (decode.Lines, '_as_input'): lambda self, shown: (np.ones((self.last - self.first, len(self.position_of)), bool), np.zeros((self.last - self.first, len(self.pitch_of)), bool))}
     if not config.spell: new[decode, 'spell_major'] = lambda notes, *_: notes.copy()
     if not config.skeleton:
@@ -109,7 +110,7 @@ class Row:
 
     def both(self, song, seed):
         if self.name == 'paper': return [rewrite(self.model, self.tokenizer, song, v, seed) for v in (1, 2)]
-        strength = 1 / generate.GUIDANCE if not self.config.drop else 1.
+        strength = 1 / GUIDANCE if not self.config.drop else 1.
         with unaided(self.config): return [r.song for r in generate.versions(song, [1, 2], model=self.folder, strength=strength, seed=seed, candidates=1)]
 
 def excerpts(corpora, count, seed=0):

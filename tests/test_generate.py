@@ -9,7 +9,7 @@ from emotionwave.generate import transfer, versions
 from emotionwave.midi import Key, Song, find_key, read_song
 from emotionwave.checkpoint import save_checkpoint
 from emotionwave.model import EmotionVAE, ModelConfig, condition_row
-from emotionwave.tokens import Grammar, Tokenizer
+from emotionwave.tokens import POSITION, Grammar, Tokenizer
 from emotionwave.checkpoint import load_checkpoint
 from pathlib import Path
 
@@ -407,3 +407,16 @@ def test_strength_goes_on_beyond_1_and_ends_where_it_is_said_to(tiny):
 def test_strength_0_rebuilds_the_input_whatever_is_hidden(tiny):
     song = tune(8)
     assert notes(transfer(song, 'negative', strength=0, likeness=.3, model=tiny).song) == notes(Tokenizer().quantise(song, find_key(song).tonic))
+
+def test_a_leading_tone_that_does_not_lead_is_held_as_the_third_is(tiny):
+    bar = [(0, 960, 55), (0, 960, 64), (0, 960, 71), (960, 960, 67), (960, 960, 71), (960, 960, 74)]   # the triad on the third degree, then a dominant
+    on, long, pitch = np.array([(1920 * k + o, d, p) for k in range(4) for o, d, p in bar]).T
+    song = Song(on, long, pitch, [70] * len(on), meter_num=[4], meter_den=[4]); t = Tokenizer()
+    encoded = t.encode(song, 0); part = Part.of(encoded, t, song, Key(0, 'major', 1.))
+    lines = Lines(t, part, Keep(song, part, t, 0), np.ones(len(part.notes), bool), Control(1., 1., generate.anchors('major', [[0.] * len(encoded)], candidates=1)), 1, 0, len(encoded))
+    def gains(position):
+        lines.kind[0], lines.position[0], lines.pitch[0] = POSITION, position, -1
+        return dict(zip(pitch[:6].tolist(), lines.gain(np.array([0]))[0, lines.pitches][pitch[:6] - part.lowest].round(2)))
+    third, dominant = gains(0), gains(24)
+    assert third[55] > 0 and third[64] == third[71] == 0                       # the third tells the mode, and the seventh beside it would leave an augmented triad
+    assert dominant[71] == dominant[74] == dominant[67] > 0

@@ -93,7 +93,7 @@ EASE = .4                      # all else is pressed by the guidance to this pow
 ASKED = 3.                     # or by this much, where rhythm or polyphony is asked for
 ANCHOR = 3., 0.                # what a pitch that the input has at this place gains in log probability, at strength 1 and likeness 1: for the most careful candidate and the boldest
 FOREIGN = dict(major=[4, 9], minor=[3, 8, 10])   # semitones above the tonic that a version in the other mode has no use for
-REGISTER = .25                 # how far the valence heard may be from the one asked for before a version is moved by an octave, at strength 1
+REGISTER = .15                 # how far the valence heard may be from the one asked for before a version is moved by an octave, at strength 1
 LIKENESS = .25                 # what likeness counts in choosing a candidate, against the valence heard
 SHIFT = 2, 1                   # classes of polyphony that the saddest version is more legato, and the happiest more detached
 CANDIDATES = 6                 # versions that are drawn, of which the best is kept

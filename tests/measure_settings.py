@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 import numpy as np
 import torch
-from emotionwave import evaluate, generate, playing
+from emotionwave import decode, evaluate, generate, playing
 from emotionwave.evaluate import load_opinion
 from emotionwave.midi import find_key
 from emotionwave.reader import nats_a_note
@@ -24,6 +24,7 @@ ROWS = {                                                                       #
     'ships': ('as it ships', {}),
     'fade': ("the input's own pitches gain whatever their degree", {'FOREIGN': dict(major=[], minor=[])}),
     'strange': ("what is of neither mode held no more than the rest", {'STRANGE': ()}),
+    'leading': ("leading tones held wherever they stand", {'LEADING': -1}),
     'anchor': ("the input's own pitches gain nothing", {'ANCHOR': 0.}),
     'guidance': ('guidance 3', {'GUIDANCE': 3.}),
     'one': ('one candidate', {'CANDIDATES': 1}),
@@ -33,7 +34,7 @@ ROWS = {                                                                       #
     'voicing': ('dynamics as they are', {'VOICING': 0.}),
     'swap': ('the major/minor rule', swap_rule), 'full': ('the fuller rule', full_rule)}
 
-def at(name): return playing if hasattr(playing, name) else generate
+def at(name): return next(m for m in (playing, generate, decode) if hasattr(m, name))
 
 def wrong_thirds(song, new, positive):
     "Bars of a version in the other mode that strike its third, and those of them that strike the input's, too."
@@ -41,6 +42,14 @@ def wrong_thirds(song, new, positive):
     if (key.mode == 'major') == positive: return 0, 0
     third, bar = (new.pitch - key.tonic) % 12, np.searchsorted(new.bar_ticks(), new.onset, 'right')
     return len(set(bar[np.isin(third, (3, 4))])), len(set(bar[third == (3 if positive else 4)]))
+
+def idle_leading(song, new):
+    "Leading tones of a sad version that are beside an augmented second, and all of them; of pieces in major."
+    key, steps = find_key(song), 12 / new.tpq
+    pitch = new.pitch - key.tonic
+    if key.mode == 'minor': return 0, 0
+    spelled = pitch + (pitch % 12 == 8)                                        # as though in major
+    return int(decode.idle_leading(new.onset * steps, spelled).sum()), int((pitch % 12 == 11).sum())
 
 def smear(song):
     "Share of the time with sound in which notes a second apart sound below middle C."
@@ -57,16 +66,17 @@ def measured(job):
     else:
         for k, v in change.items(): setattr(at(k), k, v)
         pair = [r.song for r in generate.versions(song, ['negative', 'positive'])]
+    decode.LEADING = 11                                                        # to measure, whatever was changed to write
     (low, high), second = load_judge().predict(pair), load_opinion().predict(pair)
     thirds = np.sum([wrong_thirds(song, new, positive) for new, positive in zip(pair, (False, True))], 0)
     return dict(negative=low < .5, positive=high > .5, both=low < .5 < high, gap=high - low, second=np.mean([second[0] < .5, second[1] > .5]), sim_chr=np.mean([sim_chr(song, p) for p in pair]),
-                sim_grv=np.mean([sim_grv(song, p) for p in pair]), nats=nats_a_note(pair).mean(), smear=smear(pair[0]), thirds=thirds[0], wrong=thirds[1])
+                sim_grv=np.mean([sim_grv(song, p) for p in pair]), nats=nats_a_note(pair).mean(), smear=smear(pair[0]), thirds=thirds[0], wrong=thirds[1], **dict(zip(('idle', 'leading'), idle_leading(song, pair[0]))))
 
 def row(songs, change, workers):
     with get_context('spawn').Pool(workers) as pool: x = pool.map(measured, [(s, change) for s in songs], 1)
     x = {k: np.array([d[k] for d in x], float) for k in x[0]}
-    mean = {k: round(float(np.nanmean(v)), 3) for k, v in x.items() if k not in ('nats', 'thirds', 'wrong')}
-    return mean | dict(hit=round((mean['negative'] + mean['positive']) / 2, 3), perplexity=round(float(np.exp(x['nats'].mean() / NUMBERS)), 2), wrong_thirds=[int(x['wrong'].sum()), int(x['thirds'].sum())])
+    mean = {k: round(float(np.nanmean(v)), 3) for k, v in x.items() if k not in ('nats', 'thirds', 'wrong', 'idle', 'leading')}
+    return mean | dict(hit=round((mean['negative'] + mean['positive']) / 2, 3), perplexity=round(float(np.exp(x['nats'].mean() / NUMBERS)), 2), wrong_thirds=[int(x['wrong'].sum()), int(x['thirds'].sum())], idle_leading=[int(x['idle'].sum()), int(x['leading'].sum())])
 
 def main(argv=None):
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)

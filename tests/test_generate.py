@@ -409,7 +409,7 @@ def test_strength_0_rebuilds_the_input_whatever_is_hidden(tiny):
     assert notes(transfer(song, 'negative', strength=0, likeness=.3, model=tiny).song) == notes(Tokenizer().quantise(song, find_key(song).tonic))
 
 def test_a_leading_tone_that_does_not_lead_is_held_as_the_third_is(tiny):
-    bar = [(0, 960, 55), (0, 960, 64), (0, 960, 71), (960, 960, 67), (960, 960, 71), (960, 960, 74)]   # the triad on the third degree, then a dominant
+    bar = [(0, 480, 64), (0, 480, 71), (480, 480, 69), (960, 960, 67), (1440, 480, 71), (1440, 480, 74)]   # down from a leading tone, then up to a dominant's
     on, long, pitch = np.array([(1920 * k + o, d, p) for k in range(4) for o, d, p in bar]).T
     song = Song(on, long, pitch, [70] * len(on), meter_num=[4], meter_den=[4]); t = Tokenizer()
     encoded = t.encode(song, 0); part = Part.of(encoded, t, song, Key(0, 'major', 1.))
@@ -417,6 +417,6 @@ def test_a_leading_tone_that_does_not_lead_is_held_as_the_third_is(tiny):
     def gains(position):
         lines.kind[0], lines.position[0], lines.pitch[0] = POSITION, position, -1
         return dict(zip(pitch[:6].tolist(), lines.gain(np.array([0]))[0, lines.pitches][pitch[:6] - part.lowest].round(2)))
-    third, dominant = gains(0), gains(24)
-    assert third[55] > 0 and third[64] == third[71] == 0                       # the third tells the mode, and the seventh beside it would leave an augmented triad
-    assert dominant[71] == dominant[74] == dominant[67] > 0
+    down, up = gains(0), gains(36)
+    assert down[64] == down[71] == 0                                           # the third tells the mode, and the seventh would leave an augmented second
+    assert up[71] == up[74] > 0

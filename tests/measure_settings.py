@@ -34,6 +34,8 @@ ROWS = {                                                                       #
     'voicing': ('dynamics as they are', {'VOICING': 0.}),
     'swap': ('the major/minor rule', swap_rule), 'full': ('the fuller rule', full_rule)}
 
+LEADING = decode.LEADING
+
 def at(name): return next(m for m in (playing, generate, decode) if hasattr(m, name))
 
 def wrong_thirds(song, new, positive):
@@ -66,7 +68,7 @@ def measured(job):
     else:
         for k, v in change.items(): setattr(at(k), k, v)
         pair = [r.song for r in generate.versions(song, ['negative', 'positive'])]
-    decode.LEADING = 11                                                        # to measure, whatever was changed to write
+    decode.LEADING = LEADING                                                   # to measure, whatever was changed to write
     (low, high), second = load_judge().predict(pair), load_opinion().predict(pair)
     thirds = np.sum([wrong_thirds(song, new, positive) for new, positive in zip(pair, (False, True))], 0)
     return dict(negative=low < .5, positive=high > .5, both=low < .5 < high, gap=high - low, second=np.mean([second[0] < .5, second[1] > .5]), sim_chr=np.mean([sim_chr(song, p) for p in pair]),

@@ -408,7 +408,7 @@ def test_strength_0_rebuilds_the_input_whatever_is_hidden(tiny):
     song = tune(8)
     assert notes(transfer(song, 'negative', strength=0, likeness=.3, model=tiny).song) == notes(Tokenizer().quantise(song, find_key(song).tonic))
 
-def test_a_leading_tone_that_does_not_lead_is_held_as_the_third_is(tiny):
+def test_a_leading_tone_that_does_not_lead_is_held_as_the_third_is():
     bar = [(0, 480, 64), (0, 480, 71), (480, 480, 69), (960, 960, 67), (1440, 480, 71), (1440, 480, 74)]   # down from a leading tone, then up to a dominant's
     on, long, pitch = np.array([(1920 * k + o, d, p) for k in range(4) for o, d, p in bar]).T
     song = Song(on, long, pitch, [70] * len(on), meter_num=[4], meter_den=[4]); t = Tokenizer()

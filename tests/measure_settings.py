@@ -47,7 +47,7 @@ def wrong_thirds(song, new, positive):
 
 def idle_leading(song, new):
     "Leading tones of a sad version that are beside an augmented second, and all of them; of pieces in major."
-    key, steps = find_key(song), 12 / new.tpq
+    key, steps = find_key(song), decode.BESIDE / new.tpq                       # a quarter's steps
     pitch = new.pitch - key.tonic
     if key.mode == 'minor': return 0, 0
     spelled = pitch + (pitch % 12 == 8)                                        # as though in major

@@ -4,8 +4,9 @@
 
 # %% auto #0
 __all__ = ['GUIDANCE', 'PRESSED', 'EASE', 'ASKED', 'ANCHOR', 'FOREIGN', 'REGISTER', 'LIKENESS', 'SHIFT', 'CANDIDATES', 'WINDOW',
-           'CONTEXT', 'valence_of', 'curve_of', 'bar_valences', 'asked_of', 'classes_of', 'other_than', 'control_of',
-           'conditions_of', 'anchors', 'octave_apart', 'chroma_likeness', 'Job', 'Result', 'versions', 'transfer']
+           'CONTEXT', 'valence_of', 'curve_of', 'bar_valences', 'asked_of', 'classes_of', 'ranges_of', 'skeleton_of',
+           'control_of', 'conditions_of', 'anchors', 'octave_apart', 'chroma_likeness', 'Job', 'Result', 'versions',
+           'transfer']
 
 # %% ../nbs/07_generate.ipynb #00000002
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from .similarity import sim_chr, sim_grv
 from .tokens import Tokenizer
 from .model import EmotionVAE, condition_row
 from .checkpoint import default_checkpoint, load_checkpoint
+from .fragments import POLYPHONY_BOUNDS, RHYTHM_BOUNDS, SUB_BEATS, sub_beat
 from .decode import STRANGE, Control, Keep, Part, QuickDecoder, keeps_of, readable_meter, write_window
 from .playing import lowered, played, regroove
 from .valence import load_labeller, load_listener
@@ -79,12 +81,36 @@ def classes_of(
     spread = np.round(np.interp(np.linspace(0, 1, bars), np.linspace(0, 1, len(course)), course)).astype(int)
     return np.pad(spread, (0, max(written - bars, 0)), 'edge')[:written]
 
-def other_than(
+def ranges_of(
+    classes:dict,      # "rhythm" or "polyphony" -> (B,) class of each bar
+)->dict:               # "busy" and "full", as in `Control`
+    "Tell how many sub-beats are struck, or how many notes sound, in bars of these classes; where no number of sub-beats is within the bounds, those beside them."
+    out = {}
+    if 'rhythm' in classes:
+        bound = np.ceil(SUB_BEATS * np.array([0, *RHYTHM_BOUNDS, 1 + 1 / SUB_BEATS])).astype(int)
+        least, most = bound[:-1], bound[1:] - 1
+        out['busy'] = np.minimum(least, most)[classes['rhythm']], np.maximum(least, most)[classes['rhythm']]
+    if 'polyphony' in classes:
+        bound = np.array([0, *POLYPHONY_BOUNDS, np.inf])
+        out['full'] = bound[:-1][classes['polyphony']], bound[1:][classes['polyphony']]
+    return out
+
+def skeleton_of(
     part:Part,
-    classes:dict,      # name -> (B,)
-)->np.ndarray:         # (B,) bool
-    "Find the bars that are asked to be in another class than they are."
-    return np.any([np.zeros(len(part.opening), bool), *(c != part.conditions[n] for n, c in classes.items())], 0)
+    classes:dict,      # "rhythm" or "polyphony" -> (B,) class that each bar is asked to be in
+)->np.ndarray:         # (N,) bool
+    "Find the notes that may be shown: none of a bar that is to be fuller or thinner; of one that is to be calmer, those on its strongest sub-beats; all of others."
+    bar, position = part.notes[:, :2].T
+    shown = np.isin(bar, np.flatnonzero(classes['polyphony'] == part.conditions['polyphony'])) if 'polyphony' in classes else np.ones(len(bar), bool)
+    if 'rhythm' not in classes: return shown
+    place, at, notes = np.unique(bar * SUB_BEATS + sub_beat(position, np.diff(part.start)[bar]), return_inverse=True, return_counts=True)
+    strong = (SUB_BEATS | place) & -(SUB_BEATS | place)                       # 16 on the bar line, 8 in the middle of the bar, down to 1
+    order = np.lexsort([-notes, -strong, place // SUB_BEATS])
+    rank = np.empty(len(place), int)
+    rank[order] = np.arange(len(place)) - np.searchsorted(place // SUB_BEATS, place[order] // SUB_BEATS)
+    most = ranges_of(classes)['busy'][1]
+    return shown & (rank < most[place // SUB_BEATS])[at]
+
 
 # %% ../nbs/07_generate.ipynb #00000011
 GUIDANCE = 4.5                 # guidance of pitches at strength 1 and beyond
@@ -103,12 +129,12 @@ WINDOW, CONTEXT = 8, 4         # bars the model sees at once, and how many of th
 def control_of(
     strength:float, temperature:float, top_p:float,   # as in `versions`
     anchor=0.,         # as in `Control`
-    asked=(),          # names of other conditions that are pressed, "rhythm" or "polyphony"
+    asked={},          # "rhythm" or "polyphony" -> (B,) class that each bar is asked to be in
     loud:bool=True,    # as in `Control`
 )->Control:
     "Turn the knobs that a user has into what the decoder is told."
     guidance = GUIDANCE * min(strength, 1)
-    return Control(guidance, ASKED if asked else guidance if guidance < 1 else guidance ** EASE, anchor, loud, temperature, top_p)
+    return Control(guidance, ASKED if asked else guidance if guidance < 1 else guidance ** EASE, anchor, loud, temperature, top_p, **ranges_of(asked))
 
 def conditions_of(
     config,            # `ModelConfig`; conditions that it lacks are left out
@@ -310,7 +336,7 @@ def versions(
     classes = {n: classes_of(c, len(read.bar_ticks()) - 1, len(encoded)) for n, c in asked.items()}
     if strength == 0 and not classes: written = [[encoded[k] for k in range(len(encoded))]] * len(wanted)
     else:
-        shown = (np.random.default_rng(seed).random(len(part.notes)) < likeness) & ~other_than(part, classes)[part.notes[:, 0]]
+        shown = (np.random.default_rng(seed).random(len(part.notes)) < likeness) & skeleton_of(part, classes)
         valence = [bar_valences(v, len(encoded)) for v in wanted]
         job = Job(quick, tokenizer, encoded, part, held, shown, control_of(strength, temperature, top_p, anchors(key.mode, valence, strength, likeness, candidates), classes, likeness > 0),
                   [conditions_of(quick.model.config, part, v, strength, classes) for v in wanted], valence,

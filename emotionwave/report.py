@@ -134,7 +134,7 @@ def above_line(
 # %% ../nbs/07c_report.ipynb #0000001a
 def figures_of(
     rows,              # DataFrame as from `evaluate_folder`
-    asked=None,        # DataFrame with the bars of versions whose classes were asked for at random, as `control_figures` takes them
+    asked=None,        # DataFrame with the bars of versions whose classes were asked for, as `control_figures` takes them, and how they were asked for, "random" or "moved"
 )->dict:               # JSON-able: columns, summary, corpora, control, line, songs, songs_by_corpus
     "Find all figures of a report."
     figures = song_figures(rows)
@@ -144,7 +144,7 @@ def figures_of(
         return out
     table = lambda part: {m: row(p) for m, p in part.groupby(level='method', sort=False)}
     control = {m: p for m, p in rows.groupby('method', sort=False)} if 'rhythm' in rows else {}
-    if asked is not None and len(asked): control['model, random classes'] = asked
+    if asked is not None and len(asked): control |= {f'model, {how} classes': bars for how, bars in asked.groupby('how', sort=False)}
     return dict(columns=['mean', 'low', 'high'], summary=table(figures), corpora={c: table(p) for c, p in figures.groupby(level='corpus', sort=False)},
                 control={m: {k: v.to_list() for k, v in control_figures(p).dropna().T.items()} for m, p in control.items()}, line=above_line(figures),
                 songs=int(rows.file.nunique()), songs_by_corpus=rows.groupby('corpus', sort=False).file.nunique().to_dict())
@@ -173,6 +173,7 @@ def plot_report(
     return fig
 
 # %% ../nbs/07c_report.ipynb #00000021
+_ASKED = "Asked for were the classes of the input's own bars; of a few songs also these moved by -3 to 2, all bars by as much (as in MuseMorphose's published script), and any at random."
 EXPLAINED = dict(hit='share of versions that the judge hears on the side asked for', hit_negative='of the negative versions', hit_positive='of the positive versions', both='share of songs heard as asked for in both directions',
     above='share of songs whose positive version is judged above the negative one', gap='mean difference of the two in P(positive)', hit_attributes='hits by a second opinion, from attributes alone',
     above_attributes='pairs in order by the second opinion', sim_chr='likeness of the pitch classes, bar by bar', sim_grv='likeness of the rhythm, bar by bar', sim_chr_key='as sim_chr, each from its own tonic',
@@ -208,7 +209,7 @@ def report_html(
     parts = [f'<h1>{escape(title)}</h1><p>{report["songs"]} songs ({escape(corpora)}), {report.get("bars", "")} bars of each, both directions. Means, and below them 95 % intervals over songs.</p>',
              _table(main, [k for k in EXPLAINED if k not in CONTROL]), f'<p><img alt="hits against likeness" src="data:image/png;base64,{base64.b64encode(png.getvalue()).decode()}"></p>',
              '<p><small>The line is the best that the rules, or mixes of them, have at a likeness.</small></p>']
-    if report.get('control'): parts += ['<h2>Rhythm and polyphony of the bars</h2>', _table(report['control'], list(CONTROL))]
+    if report.get('control'): parts += ['<h2>Rhythm and polyphony of the bars</h2>', _table(report['control'], list(CONTROL)), f'<p><small>{escape(_ASKED)}</small></p>']
     parts += [f'<h2>{escape(c)}</h2>' + _table(t, _SMALL) for c, t in report['corpora'].items() if len(report['corpora']) > 1]
     if players: parts += ['<h2>To hear</h2>'] + [f'<details{" open" if i == 0 else ""}><summary>{escape(name)}</summary>{"".join(items)}</details>' for i, (name, items) in enumerate(players)]
     parts += ['<h2>What the columns mean</h2><dl>' + ''.join(f'<dt>{k}</dt><dd>{escape(v)}</dd>' for k, v in EXPLAINED.items()) + '</dl>']

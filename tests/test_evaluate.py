@@ -369,7 +369,7 @@ def test_the_model_at_other_strengths_and_the_originals_network_are_measured_bes
     song = read_song(PIECES[0]).bars(0, 1)
     rows, asked, made = judge_song(song, {k: methods[k] for k in ('model', 'paper')}, close=True)
     assert len(rows) == 4 and all(r['kept'] for r in rows) and all(0 <= r['diversity'] <= 1 for r in rows)
-    assert len(asked) == 2 and set(asked[0]) == {'rhythm', 'polyphony', 'rhythm_asked', 'polyphony_asked'}
+    assert [a['how'] for a in asked] == ['random'] * 2 + ['moved'] * 6 and set(asked[0]) == {'how', 'rhythm', 'polyphony', 'rhythm_asked', 'polyphony_asked'}
     assert methods['model'].asked(song, dict(rhythm=[7], polyphony=[0])) == methods['model'].asked(song, dict(rhythm=[7], polyphony=[0]))
     old = ModelConfig(vocab=len(t), durations=len(t.ids('Duration')), d_model=16, heads=2, encoder_layers=1, skeleton_layers=1, decoder_layers=1, latent=4, conditions=dict(valence=2))
     save_checkpoint(tmp_path / 'old', EmotionVAE(old), t, dict(step=0))

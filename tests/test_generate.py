@@ -9,7 +9,7 @@ from emotionwave.generate import transfer, versions
 from emotionwave.midi import Key, Song, find_key, read_song
 from emotionwave.checkpoint import save_checkpoint
 from emotionwave.model import EmotionVAE, ModelConfig, condition_row
-from emotionwave.tokens import POSITION, Grammar, Tokenizer
+from emotionwave.tokens import DURATION, PITCH, POSITION, VELOCITY, Grammar, Tokenizer
 from emotionwave.checkpoint import load_checkpoint
 from pathlib import Path
 
@@ -355,13 +355,55 @@ def test_bars_are_busier_and_fuller_when_that_is_asked_for():
     measured = lambda **asked: [float(m.mean()) for m in bar_figures(transfer(song, .5, bars=(0, 4), candidates=2, **asked).song, 4)]
     assert measured(rhythm=7)[0] > measured(rhythm=0)[0] + .1 and measured(polyphony=7)[1] > measured(polyphony=0)[1] + .5
 
-def test_a_course_of_rhythm_hides_the_skeleton_only_where_bars_are_to_be_other_than_they_are():
-    song = tune(bars=4, each=4)
+def test_what_a_bar_is_asked_to_be_says_which_of_its_notes_are_shown():
+    song = tune(bars=4, each=4)                                              # struck on every quarter
     part = Part.of(Tokenizer().encode(song), Tokenizer(), song, find_key(song))
-    own = part.conditions['rhythm']
-    assert generate.other_than(part, {}).tolist() == [False] * 4
-    assert generate.other_than(part, dict(rhythm=own)).tolist() == [False] * 4
-    assert generate.other_than(part, dict(rhythm=np.where(np.arange(4) < 2, own, own + 1))).tolist() == [False, False, True, True]
+    bar, place = part.notes[:, :2].T
+    own = {k: part.conditions[k] for k in ('rhythm', 'polyphony')}
+    shown = lambda **classes: generate.skeleton_of(part, {k: np.array(v) for k, v in classes.items()})
+    assert generate.skeleton_of(part, {}).all() and shown(**own).all() and shown(rhythm=[7] * 4).all()
+    assert sorted(set(place[shown(rhythm=[0] * 4)].tolist())) == [0, 12, 24]   # a calmer bar's strongest places
+    assert shown(polyphony=own['polyphony'] + [0, 0, 1, 1]).tolist() == (bar < 2).tolist()
+
+@pytest.mark.parametrize('likeness', [0, 1])
+def test_as_many_sub_beats_are_struck_as_are_asked_for(likeness, tiny):
+    from emotionwave.fragments import SUB_BEATS
+    song = tune(8, each=6)
+    for r in versions(song, ['negative', 'positive'], rhythm=[0, 2, 3, 4, 6, 7, 3, 0], likeness=likeness, temperature=1.5, candidates=2, model=tiny):
+        for k, (least, most) in enumerate(zip([0, 4, 6, 7, 8, 11, 6, 0], [3, 5, 6, 7, 10, 16, 6, 3])):
+            on = r.song.onset[(r.song.onset >= 1920 * k) & (r.song.onset < 1920 * (k + 1))] - 1920 * k
+            assert least <= len(set(np.minimum(np.floor(on * SUB_BEATS / 1920 + .5), 15).tolist())) <= most
+
+@pytest.mark.parametrize('keep', ['melody', 'left', 'harmony'])
+def test_what_is_kept_stays_however_calm_a_bar_is_to_be(keep, tiny):
+    song = tune(8, each=6); kept = kept_notes(song, (keep,))
+    for r in versions(song, ['negative', 'positive'], rhythm=[0, 7], polyphony=[7, 0], keep=keep, candidates=1, model=tiny):
+        assert set(zip(song.onset[kept].tolist(), song.pitch[kept].tolist(), song.duration[kept].tolist())) <= set(zip(r.song.onset.tolist(), r.song.pitch.tolist(), r.song.duration.tolist()))
+
+def test_what_may_not_be_struck_leaves_the_share_of_another_note_here_as_it_is(net):
+    song, tokens = tune(4, each=4), net[1]
+    part = Part.of(tokens.encode(song, 0), tokens, song, Key(0, 'major', 1.))
+    for busy, ends in ((6, False), (1, True)):                                # one place is struck: five are lacking, or none
+        lines = Lines(tokens, part, Keep(song, part, tokens, 0), np.zeros(len(part.notes), bool), Control(1., 1., busy=(np.full(4, busy),) * 2), 1, 0, 4)
+        lines.take(0, int(tokens.first[POSITION])); lines.take(0, int(tokens.first[PITCH]) + 40); lines.take(0, int(tokens.first[DURATION]) + 5)
+        p = np.where(lines.mask(np.array([0])), np.random.default_rng(0).normal(size=(1, len(tokens))), -np.inf)
+        new = lines.filling.press(p, np.array([0]))
+        assert np.array_equal(new[:, lines.pitches], p[:, lines.pitches]) and np.isclose(np.exp(new).sum(), np.exp(p).sum())
+        places = new[0, lines.positions] > -np.inf
+        assert (new[0, lines.bar_id] > -np.inf) == ends and places[2:].any() != ends   # the next place is of the same sub-beat
+
+def test_another_note_gains_while_notes_are_lacking(net):
+    song, tokens = tune(4, each=4), net[1]
+    part = Part.of(tokens.encode(song, 0), tokens, song, Key(0, 'major', 1.))
+    lines = Lines(tokens, part, Keep(song, part, tokens, 0), np.ones(len(part.notes), bool), Control(1., 1., full=(np.full(4, 2.), np.full(4, 3.))), 1, 0, 4)
+    more = lambda: float(lines.filling.gain(np.array([0]))[0, lines.pitches].max())
+    gains = []
+    lines.take(0, int(tokens.first[POSITION]))
+    for pitch in (40, 44, 47, 52):
+        lines.take(0, int(tokens.first[PITCH]) + pitch)
+        if lines.kind[0] == VELOCITY: lines.take(0, int(tokens.first[DURATION] + np.abs(tokens.durations - 48).argmin()))   # a whole bar long
+        gains.append(round(more(), 4))
+    assert gains == [1, 0, 0, -1]                                            # one of two to three; two; three; one too many
 
 def test_wishes_for_bars_that_make_no_sense_are_told_before_anything_is_written():
     with pytest.raises(ValueError, match='polyphony is a class from 0 to 7'): versions(Song(), ['positive'], polyphony=9)

@@ -1,8 +1,10 @@
-"""Make versions of anything: random latents, conditions and ids, and whole songs. python tests/torture.py [--latents 10000] [--ids 10000] [--songs DIR --first 100] [--model FOLDER]
+"""Make versions of anything: random latents, conditions and ids, and whole songs. python tests/torture.py [--latents 10000] [--ids 10000] [--songs DIR --first 100] [--done FILE] [--model FOLDER]
 
 Every bar that random latents, conditions and settings lead to must keep the grammar and decode to a file that reads back; no ids whatever may raise; every song of a folder, and of the folders in it
-that hold a corpus each, must come out whole in both directions, or be refused as input in one line. Prints a line of progress, with the most memory so far, and what failed; exit status 1 if anything did."""
+that hold a corpus each, must come out whole in both directions, or be refused as input in one line. Prints a line of progress, with the most memory so far, and what failed; exit status 1 if anything did. All of it takes hours: with --done FILE
+what has passed is written down there, and passed over the next time."""
 import argparse, os, resource, sys, tempfile, time, traceback
+from itertools import zip_longest
 os.environ.setdefault('OMP_NUM_THREADS', '1')
 from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
@@ -33,6 +35,10 @@ def random_conditions(config, rng, rows, bars):
         out.append(np.where(rng.random((rows, 2, bars, 1)) < .5, np.eye(n + 1)[rng.integers(n + 1, size=(rows, 2, bars))], w))
     return torch.tensor(np.concatenate(out, -1), dtype=torch.float32)
 
+def range_of(rng, most, bars):
+    "Least and most of something in each bar; or nothing is asked for."
+    return None if rng.random() < .5 else tuple(np.sort(rng.integers(0, most, (2, bars)), 0))
+
 def scribble(quick, tokenizer, seed, rows=32):
     "Write a few bars of a random song from random latents, conditions and settings; returns how many versions."
     rng = np.random.default_rng(seed)
@@ -41,7 +47,8 @@ def scribble(quick, tokenizer, seed, rows=32):
     part = Part.of(encoded, tokenizer, read, Key(tonic, 'minor' if rng.random() < .5 else 'major', 1.), max_bar_tokens=60)
     K, model = len(part.opening), quick.model
     keep = Keep(read, part, tokenizer, tonic, tuple(k for k in KEEPS if rng.random() < .15))
-    control = Control(float(rng.choice([0, 1, 7, 70])), float(rng.choice([0, 1, 5])), float(rng.choice([0, 3, 1000])), bool(rng.random() < .5), float(rng.choice([0, .9, 5])), float(rng.choice([.01, .95, 1.])))
+    control = Control(float(rng.choice([0, 1, 7, 70])), float(rng.choice([0, 1, 5])), float(rng.choice([0, 3, 1000])), bool(rng.random() < .5), float(rng.choice([0, .9, 5])), float(rng.choice([.01, .95, 1.])),
+                      busy=range_of(rng, 17, K), full=range_of(rng, 9, K))
     z = torch.tensor(rng.normal(size=(2 * rows, K, model.config.latent)) * rng.choice([1, 5]), dtype=torch.float32)
     encode, model.encode = model.encode, lambda notes, bars: (z, None)
     try:
@@ -81,16 +88,16 @@ def whole_song(path, model):
     return 1
 
 def first_files(folder, first):
-    "The first files of a folder, or of each corpus in it."
-    of = lambda d: sorted(p for p in d.rglob('*') if p.suffix.lower() in ('.mid', '.midi'))[:first]
-    inner = [d for d in sorted(folder.iterdir()) if d.is_dir()]
-    return sum(map(of, inner), []) + sorted(p for p in folder.iterdir() if p.suffix.lower() in ('.mid', '.midi'))[:first]
+    "The first files of a folder, or of each corpus in it, the corpora in turn."
+    of = lambda d: sorted(p for p in d if p.suffix.lower() in ('.mid', '.midi'))[:first]
+    every = [of(d.rglob('*')) for d in sorted(folder.iterdir()) if d.is_dir()] + [of(folder.iterdir())]
+    return [p for turn in zip_longest(*every) for p in turn if p]
 
-def torture(jobs, say=print):
-    "Run jobs (name, callable giving how many cases it was); returns the names of those that failed, and how many cases there were."
+def torture(jobs, say=print, passed=lambda name: None):
+    "Run jobs (name, callable giving how many cases it was), and tell `passed` of those that do; returns the names of those that failed, and how many cases there were."
     failed, cases, start, told = [], 0, time.monotonic(), 0.
     for k, (name, job) in enumerate(jobs):
-        try: cases += job()
+        try: cases += job(); passed(name)
         except Exception: failed.append(name); say(f'FAILED {name}\n{traceback.format_exc(limit=-3)}')
         if time.monotonic() - told > 10: told = time.monotonic(); say(f'{told - start:6.0f} s  {k + 1} of {len(jobs)} jobs, {cases} cases, {len(failed)} failed, {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10} MB; last {name}')
     return failed, cases
@@ -98,14 +105,19 @@ def torture(jobs, say=print):
 def main():
     p = argparse.ArgumentParser(description=__doc__.split('\n')[0])
     p.add_argument('--latents', type=int, default=10_000); p.add_argument('--ids', type=int, default=10_000)
-    p.add_argument('--songs', type=Path); p.add_argument('--first', type=int, default=100); p.add_argument('--model', type=Path); p.add_argument('--seed', type=int, default=0)
+    p.add_argument('--songs', type=Path); p.add_argument('--first', type=int, default=100); p.add_argument('--done', type=Path); p.add_argument('--model', type=Path); p.add_argument('--seed', type=int, default=0)
     a = p.parse_args()
     torch.set_num_threads(1)
     model = a.model or default_checkpoint()
     net, tokenizer, _ = load_checkpoint(model); quick = QuickDecoder(net)
-    jobs = [(f'latents {s}', lambda s=s: scribble(quick, tokenizer, a.seed + s)) for s in range(-(-a.latents // 32))] + [(f'ids {s}', lambda s=s: decode_anything(tokenizer, a.seed + s)) for s in range(a.ids)]
+    jobs = [(f'latents {s}', lambda s=s: scribble(quick, tokenizer, s)) for s in range(a.seed, a.seed - (-a.latents // 32))] + [(f'ids {s}', lambda s=s: decode_anything(tokenizer, s)) for s in range(a.seed, a.seed + a.ids)]
     if a.songs: jobs += [(str(f.relative_to(a.songs)), lambda f=f: whole_song(f, model)) for f in first_files(a.songs, a.first)]
-    failed, cases = torture(jobs, lambda text: print(text, flush=True))
+    done = set(a.done.read_text().splitlines()) if a.done and a.done.exists() else set()
+    def passed(name):
+        if a.done:
+            with open(a.done, 'a') as f: print(name, file=f)
+    failed, cases = torture([j for j in jobs if j[0] not in done], lambda text: print(text, flush=True), passed)
+    if done: print(f'{len(done)} jobs had passed before')
     print(f'{cases} cases, {len(failed)} failed', *failed, sep='\n  ')
     return bool(failed)
 

@@ -357,7 +357,7 @@ class Control:
 STRANGE = 1, 6                 # semitones above the tonic that belong neither to major nor to minor
 THIRD, LEADING = 4, 11         # of major, semitones above the tonic
 BESIDE = 12                    # steps, a quarter: how near in time a sixth degree is beside a leading tone
-FULL = 1., .5                  # nats that another note gains for each that is lacking, and for each doubling of its length
+FULL = 3., 1.                  # nats that another note gains for each that is lacking, and for each doubling of its length
 
 def idle_leading(
     onset,             # (N,) steps

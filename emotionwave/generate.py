@@ -99,9 +99,11 @@ def skeleton_of(
     part:Part,
     classes:dict,      # "rhythm" or "polyphony" -> (B,) class that each bar is asked to be in
 )->np.ndarray:         # (N,) bool
-    "Find the notes that may be shown: none of a bar that is to be fuller or thinner; of one that is to be calmer, those on its strongest sub-beats; all of others."
+    "Find the notes that may be shown: of a bar that is to be fuller or thinner, the highest at each place; of one that is to be calmer, those on its strongest sub-beats; all of others."
     bar, position = part.notes[:, :2].T
-    shown = np.isin(bar, np.flatnonzero(classes['polyphony'] == part.conditions['polyphony'])) if 'polyphony' in classes else np.ones(len(bar), bool)
+    shown = np.append((bar[1:] != bar[:-1]) | (position[1:] != position[:-1]), True)[:len(bar)]
+    if 'polyphony' in classes: shown |= (classes['polyphony'] == part.conditions['polyphony'])[bar]
+    else: shown[:] = True
     if 'rhythm' not in classes: return shown
     place, at, notes = np.unique(bar * SUB_BEATS + sub_beat(position, np.diff(part.start)[bar]), return_inverse=True, return_counts=True)
     strong = (SUB_BEATS | place) & -(SUB_BEATS | place)                       # 16 on the bar line, 8 in the middle of the bar, down to 1

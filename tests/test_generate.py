@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 from emotionwave import generate
-from emotionwave.decode import Control, Draft, Keep, Lines, Part, QuickDecoder, keeps_of, kept_notes, readable_meter, write_window
+from emotionwave.decode import FULL, Control, Draft, Keep, Lines, Part, QuickDecoder, keeps_of, kept_notes, readable_meter, write_window
 from emotionwave.generate import transfer, versions
 from emotionwave.midi import Key, Song, find_key, read_song
 from emotionwave.checkpoint import save_checkpoint
@@ -356,14 +356,15 @@ def test_bars_are_busier_and_fuller_when_that_is_asked_for():
     assert measured(rhythm=7)[0] > measured(rhythm=0)[0] + .1 and measured(polyphony=7)[1] > measured(polyphony=0)[1] + .5
 
 def test_what_a_bar_is_asked_to_be_says_which_of_its_notes_are_shown():
-    song = tune(bars=4, each=4)                                              # struck on every quarter
+    low = tune(bars=4, each=4); both = lambda k, by=0: np.tile(getattr(low, k), 2) + by * np.repeat([0, 1], len(low))
+    song = low.replace(**{k: both(k) for k in ('onset', 'duration', 'velocity')}, pitch=both('pitch', 4))   # two notes on every quarter
     part = Part.of(Tokenizer().encode(song), Tokenizer(), song, find_key(song))
     bar, place = part.notes[:, :2].T
     own = {k: part.conditions[k] for k in ('rhythm', 'polyphony')}
     shown = lambda **classes: generate.skeleton_of(part, {k: np.array(v) for k, v in classes.items()})
     assert generate.skeleton_of(part, {}).all() and shown(**own).all() and shown(rhythm=[7] * 4).all()
     assert sorted(set(place[shown(rhythm=[0] * 4)].tolist())) == [0, 12, 24]   # a calmer bar's strongest places
-    assert shown(polyphony=own['polyphony'] + [0, 0, 1, 1]).tolist() == (bar < 2).tolist()
+    assert shown(polyphony=own['polyphony'] + [0, 0, 1, 1]).tolist() == ((bar < 2) | (np.arange(len(bar)) % 2 == 1)).tolist()   # the higher one of a bar that is to be fuller
 
 @pytest.mark.parametrize('likeness', [0, 1])
 def test_as_many_sub_beats_are_struck_as_are_asked_for(likeness, tiny):
@@ -403,7 +404,7 @@ def test_another_note_gains_while_notes_are_lacking(net):
         lines.take(0, int(tokens.first[PITCH]) + pitch)
         if lines.kind[0] == VELOCITY: lines.take(0, int(tokens.first[DURATION] + np.abs(tokens.durations - 48).argmin()))   # a whole bar long
         gains.append(round(more(), 4))
-    assert gains == [1, 0, 0, -1]                                            # one of two to three; two; three; one too many
+    assert gains == [FULL[0], 0, 0, -FULL[0]]                                # one of two to three; two; three; one too many
 
 def test_wishes_for_bars_that_make_no_sense_are_told_before_anything_is_written():
     with pytest.raises(ValueError, match='polyphony is a class from 0 to 7'): versions(Song(), ['positive'], polyphony=9)

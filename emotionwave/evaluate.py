@@ -6,7 +6,7 @@
 __all__ = ['BARLESS', 'VALENCES', 'MOVED', 'MIN_NOTES', 'CLOSE', 'PLAYERS', 'file_sha256', 'ModelMethod', 'PaperMethod',
            'is_paper', 'methods_of', 'Opinion', 'fit_opinion', 'load_opinion', 'excerpt', 'midi_files', 'bar_figures',
            'version_figures', 'diversity', 'judge_song', 'evaluate_folder', 'held_out_files', 'shipped_figures',
-           'ship_report']
+           'shipped_control', 'ship_report']
 
 # %% ../nbs/08_evaluate.ipynb #00000002
 import hashlib, json, os, shutil, sys, zlib
@@ -415,17 +415,29 @@ def held_out_files(
     return out
 
 # %% ../nbs/08_evaluate.ipynb #0000002a
+def _shipped(folder):
+    "Read the report of a checkpoint."
+    path = Path(folder or MODELS / 'default') / 'report.json'
+    if not path.is_file(): raise FileNotFoundError(f'{path}: no report; measure the checkpoint with evaluate_folder and ship_report')
+    return json.loads(path.read_text())
+
+def _with_interval(v): return f'{v[0]:.2f} ({v[1]:.2f} to {v[2]:.2f})'
+
 def shipped_figures(
     folder=None,       # checkpoint folder with report.json; `None` for the one that ships
 ):                     # DataFrame: a row for each method, columns hit, both, pairs, gap, second opinion, sim_chr, sim_grv, clash, perplexity with their 95 % intervals
     "Read the figures that were measured for a checkpoint."
     import pandas as pd
-    path = Path(folder or MODELS / 'default') / 'report.json'
-    if not path.is_file(): raise FileNotFoundError(f'{path}: no report; measure the checkpoint with evaluate_folder and ship_report')
-    table = json.loads(path.read_text())['summary']
+    table = _shipped(folder)['summary']
     names = dict(hit='hit', both='both', above='pairs', gap='gap', hit_attributes='second opinion', sim_chr='sim_chr', sim_grv='sim_grv', clash='clash', perplexity='perplexity')
-    text = lambda v: f'{v[0]:.2f} ({v[1]:.2f} to {v[2]:.2f})'
-    return pd.DataFrame({new: {m: text(t[old]) if old in t else '' for m, t in table.items()} for old, new in names.items() if any(old in t for t in table.values())})
+    return pd.DataFrame({new: {m: _with_interval(t[old]) if old in t else '' for m, t in table.items()} for old, new in names.items() if any(old in t for t in table.values())})
+
+def shipped_control(
+    folder=None,       # as in `shipped_figures`
+):                     # DataFrame: a row for each way in which classes were asked for, columns as `report.CONTROL` with their 95 % intervals
+    "Read how a checkpoint was measured to follow classes of rhythm and polyphony."
+    import pandas as pd
+    return pd.DataFrame({m: {k: _with_interval(v) for k, v in t.items()} for m, t in _shipped(folder)['control'].items() if m.endswith(' classes')}).T
 
 def ship_report(
     report,            # folder with the report.json of `evaluate_folder`

@@ -2,7 +2,7 @@ import json
 from pathlib import Path
 import numpy as np, pandas as pd, pytest
 from emotionwave.midi import Key, Song, find_key, read_song
-from emotionwave.evaluate import BARLESS, _card, bar_figures, diversity, evaluate_folder, excerpt, held_out_files, judge_song, load_opinion, midi_files, shipped_figures
+from emotionwave.evaluate import BARLESS, _card, bar_figures, diversity, evaluate_folder, excerpt, held_out_files, judge_song, load_opinion, midi_files, shipped_control, shipped_figures
 from emotionwave.report import above_line, control_figures, figures_of, intervals, report_html, rule_line, song_figures, summary
 from emotionwave.rules import OtherSong, copy_rule, full_rule, lay_on_bars, swap_rule
 from emotionwave.similarity import kept, melody_f1, sim_chr, sim_chr_key, sim_grv, sub_beats
@@ -347,7 +347,7 @@ def test_readme_and_card_have_their_figures_from_the_report():
     assert (folder / 'README.md').read_text('utf-8') == _card(folder), 'run ship_report (nbs/08_evaluate.ipynb)'
     section = (root / 'README.md').read_text('utf-8').split('## How well it works')[1].split('\n## ')[0]
     table = [l for l in section.splitlines() if l.startswith('    ')]
-    assert [l.strip() for l in table] == [l.strip() for l in shipped_figures(folder).to_string().splitlines()], 'run nbs/index.ipynb and tests/make_readme.py'
+    assert [l.strip() for l in table] == [l.strip() for table in (shipped_figures(folder), shipped_control(folder)) for l in table.to_string().splitlines()], 'run nbs/index.ipynb and tests/make_readme.py'
 
 
 def test_the_model_at_other_strengths_and_the_originals_network_are_measured_beside(tmp_path):

@@ -135,9 +135,8 @@ def player(page, versions, words=''):
         try:
             page_of = found and found.get_attribute('srcdoc')
             if page_of and page_of.count('<section>') == versions and words in page_of:
-                frame = found.content_frame()
-                frame.wait_for_selector('body[data-ready="1"]', timeout=5000)
-                return frame
+                frame = found.content_frame()                                 # none of a player that has gone since
+                if frame and frame.wait_for_selector('body[data-ready="1"]', timeout=5000): return frame
         except Error: pass
         page.wait_for_timeout(50)
     shoot(page, 'no_player')

@@ -71,7 +71,7 @@ def main():
         for rows, name in ((1, 'cached'), (2, 'cached, with guidance'), (8, 'cached, with guidance, four candidates')): line(f'{name}, {str(dtype)[6:]}', cached(args.width, len(tokenizer), rows, dtype), IDS * max(rows // 2, 1), old)
     song = read_song(ROOT / 'samples' / 'minuet_in_g.mid')
     versions(song, ['negative'], bars=(0, 2), model=model)                    # loads what there is to load
-    for name in ('minuet_in_g', 'arabesque'):                                 # thin, and dense
+    for name in ('minuet_in_g', 'prelude_in_e_minor'):                        # thin, and dense
         song = read_song(ROOT / 'samples' / f'{name}.mid').bars(8, 16)
         ids, one = len(tokenizer.encode(song, find_key(song).tonic).ids), None
         for n in (1, 2, 4, CANDIDATES, 8):

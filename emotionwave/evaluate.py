@@ -275,7 +275,7 @@ def _at_random(song, methods):
 
 # %% ../nbs/08_evaluate.ipynb #0000001b
 MIN_NOTES = 16         # an excerpt of fewer notes says too little
-CLOSE = 8              # of so many songs diversity is measured
+CLOSE = 8              # of so many songs diversity is measured, and how classes of bars are followed
 PLAYERS = 6            # of so many songs the page has players
 _COLUMNS = ('onset', 'duration', 'pitch', 'velocity')
 

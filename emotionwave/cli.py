@@ -54,6 +54,7 @@ def parser():
     from emotionwave import __version__
     p.add_argument('--version', action='version', version=f'emotionwave {__version__}')
     sub = p.add_subparsers(dest='command', required=True, metavar='COMMAND')
+    p.commands = sub.choices
     def command(name, help):
         return sub.add_parser(name, help=help, description=help[0].upper() + help[1:] + '.', epilog=EXAMPLES[name],
                               formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -62,7 +63,7 @@ def parser():
     t.add_argument('--valence', default='positive', help='1 or negative, 2 or positive, a number from 0.0 (sad) to 1.0 (happy), several with commas from the first bar to the last, or both (default: positive)')
     t.add_argument('--output', type=Path, help='file to write; a folder when there are several (default: NAME_1.mid, NAME_2.mid here; for a folder, NAME_versions)')
     t.add_argument('--bars', metavar='A:B', help='bars A to B-1 only, counted from 0')
-    t.add_argument('--strength', type=float, default=1., help='how hard the valence is pressed: 0 rebuilds the input, above 1 is beyond what is usual, 2 is the most (default: 1)')
+    t.add_argument('--strength', type=float, default=1., help='how hard the valence is pressed: 0 rebuilds the input, above 1 is beyond what is usual, 1.5 is the most (default: 1)')
     t.add_argument('--likeness', type=float, default=1., help="share of the piece's skeleton (onsets, lengths, steps) that is kept in sight, 0 to 1 (default: 1)")
     t.add_argument('--temperature', type=float, default=.7, help='0 for the likeliest notes, higher for bolder ones (default: 0.7)')
     t.add_argument('--top-p', type=float, default=.95, help='share of the probability that notes are drawn from, the likeliest first (default: 0.95)')
@@ -218,7 +219,7 @@ def transfer(args):
         results = versions(args.input, [v for v, _ in places], bars=bars, callback=callback, **_settings(args))
     if both: folder.mkdir(parents=True, exist_ok=True)
     _write(args.input, results, places, folder / f'{args.input.stem}.mid' if both and args.output else None)
-    for result, (_, place) in zip(results, places): print(_one_line(f'{place}: {result.source.name} in {result.key}, towards valence {result.asked}' + '; no pitch is changed' * result.same_notes))
+    for result, (_, place) in zip(results, places): print(_one_line(f'{place}: {result.source.name} towards valence {result.asked} · {result.line}' + ' · no pitch is changed' * result.same_notes))
     return 0
 
 def listen(args):
@@ -398,7 +399,11 @@ def _line(e):
 
 def main(argv=None):
     "Run the command; exit status 0 when all went well, 1 with one clear line when not, 2 for wrong usage."
-    args = parser().parse_args(argv)
+    for stream in (sys.stdout, sys.stderr):                                   # a terminal that lacks a letter shows a question mark
+        if hasattr(stream, 'reconfigure'): stream.reconfigure(errors='replace')
+    p = parser()
+    args, odd = p.parse_known_args(argv)
+    if odd: p.commands[args.command].error(f'unrecognized arguments: {" ".join(odd)}')   # its usage, not that of all commands
     try:
         status = globals()[args.command](args)
         sys.stdout.flush()

@@ -116,7 +116,7 @@ def skeleton_of(
 
 # %% ../nbs/07_generate.ipynb #00000011
 GUIDANCE = 4.5                 # guidance of pitches at strength 1 and beyond
-PRESSED = 2.                   # strength beyond which nothing more is done
+PRESSED = 1.5                  # strength beyond which nothing more is done
 EASE = .4                      # all else is pressed by the guidance to this power
 ASKED = 3.                     # or by this much, where rhythm or polyphony is asked for
 ANCHOR = 3., 0.                # what a pitch that the input has at this place gains in log probability, at strength 1 and likeness 1: for the most careful candidate and the boldest

@@ -39,7 +39,7 @@ def until_clash(
 
 # %% ../nbs/06d_playing.ipynb #00000008
 TOUCH = 8.                     # how much longer notes are held in the saddest version, while nothing forbids it
-DETACH = .7                    # how long notes are in the happiest version at strength 2, against what is written
+DETACH = .7                    # how much shorter notes of the happiest version are for each 1 that strength is beyond 1
 VOICING = 8.                   # how far at the most the saddest version brings the melody down into its accompaniment, velocities
 
 def touch(

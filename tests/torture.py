@@ -1,7 +1,7 @@
 """Make versions of anything: random latents, conditions and ids, and whole songs. python tests/torture.py [--latents 10000] [--ids 10000] [--songs DIR --first 100] [--done FILE] [--model FOLDER]
 
 Every bar that random latents, conditions and settings lead to must keep the grammar and decode to a file that reads back; no ids whatever may raise; every song of a folder, and of the folders in it
-that hold a corpus each, must come out whole in both directions, or be refused as input in one line. Prints a line of progress, with the most memory so far, and what failed; exit status 1 if anything did. All of it takes hours: with --done FILE
+that hold a corpus each, must come out whole, sadder and happier by turns, or be refused as input in one line. Prints a line of progress, with the most memory so far, and what failed; exit status 1 if anything did. All of it takes hours: with --done FILE
 what has passed is written down there, and passed over the next time."""
 import argparse, os, resource, sys, tempfile, time, traceback
 from itertools import zip_longest
@@ -12,7 +12,7 @@ sys.path.insert(0, str(ROOT))
 import numpy as np
 import torch
 from emotionwave.decode import KEEPS, Control, Keep, Part, QuickDecoder, readable_meter, write_window
-from emotionwave.generate import default_checkpoint, versions
+from emotionwave.generate import default_checkpoint, transfer
 from emotionwave.midi import Key, MidiError, Song, read_song
 from emotionwave.tokens import Grammar
 from emotionwave.checkpoint import load_checkpoint
@@ -78,13 +78,13 @@ def decode_anything(tokenizer, seed):
     for song in (tokenizer.decode(ids), tokenizer.decode(tokenizer.fill(encoded, ids))): assert (song.duration > 0).all() and ((song.pitch >= 0) & (song.pitch < 128)).all()
     return 1
 
-def whole_song(path, model):
-    "Both versions of a whole file, one candidate each; a file that can't be read is none of our business."
+def whole_song(path, valence, model):
+    "A version of a whole file, of one candidate; a file that can't be read is none of our business."
     try: song = read_song(path)
     except MidiError: return 0
-    for r in versions(song, ['negative', 'positive'], candidates=1, model=model):
-        if len(r.source): assert len(r.song) and np.array_equal(r.song.bar_ticks()[:2], r.source.bar_ticks()[:2])
-        with tempfile.TemporaryDirectory() as tmp: r.save(Path(tmp) / 'x.mid')
+    made = transfer(song, valence, candidates=1, model=model)
+    if len(made.source): assert len(made.song) and np.array_equal(made.song.bar_ticks()[:2], made.source.bar_ticks()[:2])
+    with tempfile.TemporaryDirectory() as tmp: made.save(Path(tmp) / 'x.mid')
     return 1
 
 def first_files(folder, first):
@@ -111,7 +111,7 @@ def main():
     model = a.model or default_checkpoint()
     net, tokenizer, _ = load_checkpoint(model); quick = QuickDecoder(net)
     jobs = [(f'latents {s}', lambda s=s: scribble(quick, tokenizer, s)) for s in range(a.seed, a.seed - (-a.latents // 32))] + [(f'ids {s}', lambda s=s: decode_anything(tokenizer, s)) for s in range(a.seed, a.seed + a.ids)]
-    if a.songs: jobs += [(str(f.relative_to(a.songs)), lambda f=f: whole_song(f, model)) for f in first_files(a.songs, a.first)]
+    if a.songs: jobs += [(str(f.relative_to(a.songs)), lambda f=f, v=k % 2: whole_song(f, float(v), model)) for k, f in enumerate(first_files(a.songs, a.first))]
     done = set(a.done.read_text().splitlines()) if a.done and a.done.exists() else set()
     def passed(name):
         if a.done:

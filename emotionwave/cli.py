@@ -60,7 +60,7 @@ def parser():
                               formatter_class=argparse.RawDescriptionHelpFormatter)
     t = command('transfer', 'write a new version of a piece with another valence')
     t.add_argument('input', type=Path, help='a MIDI file, or a folder of them')
-    t.add_argument('--valence', default='positive', help='1 or negative, 2 or positive, a number from 0.0 (sad) to 1.0 (happy), several with commas from the first bar to the last, or both (default: positive)')
+    t.add_argument('--valence', default='positive', help='sad (or negative, or 1), happy (or positive, or 2), a number from 0.0 (sad) to 1.0 (happy), several with commas from the first bar to the last, or both (default: positive)')
     t.add_argument('--output', type=Path, help='file to write; a folder when there are several (default: NAME_1.mid, NAME_2.mid here; for a folder, NAME_versions)')
     t.add_argument('--bars', metavar='A:B', help='bars A to B-1 only, counted from 0')
     t.add_argument('--strength', type=float, default=1., help='how hard the valence is pressed: 0 rebuilds the input, above 1 is beyond what is usual, 1.5 is the most (default: 1)')

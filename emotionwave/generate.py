@@ -27,10 +27,10 @@ from .listen import show
 
 # %% ../nbs/07_generate.ipynb #00000005
 def valence_of(
-    valence,           # 1 or "negative", 2 or "positive", or a float from 0. to 1.
+    valence,           # 1, "negative" or "sad"; 2, "positive" or "happy"; or a float from 0. to 1.
 )->float:              # 0. the saddest to 1. the happiest
     "Read what a user may write for a valence."
-    named = {'negative': 0., 'positive': 1., '1': 0., '2': 1.}
+    named = {'negative': 0., 'sad': 0., '1': 0., 'positive': 1., 'happy': 1., '2': 1.}
     if isinstance(valence, str):
         if valence.strip().lower() in named: return named[valence.strip().lower()]
         try: valence = float(valence)
@@ -367,7 +367,7 @@ def _finish(ids, song, read, encoded, held, tokenizer, quantised, valence, stren
 
 def transfer(
     source,            # path, `Song`, `miditoolkit.MidiFile`, `pretty_midi.PrettyMIDI` or `symusic.Score`
-    valence='positive',# 1 or "negative", 2 or "positive", a float from 0. (sad) to 1. (happy), or several from the first bar to the last
+    valence='positive',# 1, "negative" or "sad"; 2, "positive" or "happy"; a float from 0. (sad) to 1. (happy), or several from the first bar to the last
     **settings,        # as in `versions`: strength, likeness, keep, rhythm, polyphony, seed, bars, temperature, top_p, candidates, model, callback
 )->Result:
     "Write a new version of a piece with another valence: the same bars, meters, tempos, name and ticks; a performance is laid on beats that are found in it."

@@ -44,7 +44,7 @@ examples:
     'evaluate': '''examples:
   emotionwave evaluate songs/ --output report                       # report/report.html shows and plays it
   emotionwave evaluate --model runs/first/best --songs songs/ --output report --most 40 --workers 2
-  emotionwave evaluate songs/ --output report --paper runs/paper/best --strengths 0.5 1.5 2
+  emotionwave evaluate songs/ --output report --paper runs/paper/best --strengths 0.5 1.5
 Stopped at any moment and started again, it goes on where it was.''',
 }
 
@@ -228,7 +228,9 @@ def listen(args):
     from emotionwave.listen import draw, png, save_wav, synth_name
     song = read_song(args.input)
     wav = args.output or (None if args.roll else Path(f'{args.input.stem}.wav'))
-    for p in filter(None, (wav, args.roll)): _writable(p.parent)
+    for p in filter(None, (wav, args.roll)):
+        _writable(p.parent)
+        if p.exists() and p.samefile(args.input): raise ValueError(f'{p}: is the input, which would be lost; give another name')
     if wav: save_wav(song, wav); print(f'{wav}: sound by {synth_name()}')
     if args.roll: write_atomic(args.roll, png(draw(song))); print(args.roll)
     return 0

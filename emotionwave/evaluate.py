@@ -88,7 +88,7 @@ class PaperMethod:
     def __call__(self, song, valence):
         "Write a song again; each song has draws of its own, which don't depend on the others."
         from emotionwave.paper import rewrite
-        return rewrite(*_checkpoint(str(self.folder)), song, valence, seed=(self.seed << 32) + zlib.crc32(song.onset.tobytes() + song.pitch.tobytes()))
+        return rewrite(*_checkpoint(str(self.folder)), song, valence, seed=zlib.crc32(song.onset.tobytes() + song.pitch.tobytes(), self.seed))
 
     def seeded(self, seed): return PaperMethod(self.folder, seed)
 

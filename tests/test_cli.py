@@ -317,3 +317,9 @@ def test_a_word_too_many_is_answered_with_the_usage_of_its_own_command(here, cap
 def test_a_terminal_that_knows_no_arrows_gets_question_marks(here):
     done = subprocess.run([sys.executable, '-m', 'emotionwave.cli', 'transfer', str(SAMPLES / 'minuet_in_g.mid'), '--bars', '0:2', '--valence', '1'], capture_output=True, timeout=300, env=dict(ENV, PYTHONIOENCODING='cp1252'))
     assert done.returncode == 0 and b'G major ? G minor' in done.stdout, done.stderr
+
+def test_listen_never_writes_over_its_input(command, here):
+    before = shutil.copy(SAMPLES / 'minuet_in_g.mid', 'a.mid') and (here / 'a.mid').read_bytes()
+    for option in ('--output', '--roll'):
+        status, _, err = command('listen', 'a.mid', option, 'a.mid')
+        assert status == 1 and 'would be lost' in err[0] and (here / 'a.mid').read_bytes() == before

@@ -47,7 +47,7 @@ def curve_of(
     if isinstance(valence, str) and ',' in valence: valence = valence.split(',')
     if not isinstance(valence, (list, tuple, np.ndarray)): return valence_of(valence)
     if not len(valence): raise ValueError('valence needs at least one number, got none')
-    number = lambda v: valence_of(float(v) if not isinstance(v, str) or v.strip() in ('0', '1') else v)
+    number = lambda v: valence_of(float(v) if not isinstance(v, str) or v.strip() in ('0', '1', '2') else v)
     course = tuple(map(number, valence))
     return course if len(course) > 1 else course[0]
 

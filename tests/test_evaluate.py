@@ -378,3 +378,12 @@ def test_the_model_at_other_strengths_and_the_originals_network_are_measured_bes
 def test_the_originals_network_is_asked_for_by_a_checkpoint_of_it(tiny):
     from emotionwave.evaluate import methods_of
     with pytest.raises(ValueError, match="holds no checkpoint of the original's network; give one"): methods_of(paper=tiny)
+
+def test_the_originals_draws_follow_the_seed(monkeypatch):
+    from emotionwave import evaluate, paper
+    song, drawn = read_song(Path(__file__).parent.parent / 'samples' / 'minuet_in_g.mid'), []
+    monkeypatch.setattr('emotionwave.checkpoint.load_checkpoint', lambda folder: (None, None, {}))
+    monkeypatch.setattr(evaluate, '_checkpoint', lambda folder: (None, None))
+    monkeypatch.setattr(paper, 'rewrite', lambda *args, seed: drawn.append(seed % 2**32))   # torch's generator reads no more of it
+    for seed in (0, 0, 101, 102): evaluate.PaperMethod('nowhere').seeded(seed)(song, 'positive')
+    assert drawn[0] == drawn[1] and len(set(drawn)) == 3

@@ -6,7 +6,7 @@
 __all__ = ['network_name', 'new_network', 'save_checkpoint', 'find_checkpoint', 'default_checkpoint', 'load_checkpoint', 'grown']
 
 # %% ../nbs/05c_checkpoint.ipynb #00000002
-import json, shutil
+import json, os, shutil
 from dataclasses import asdict, replace
 from pathlib import Path
 import torch
@@ -34,7 +34,10 @@ def new_network(
     return _classes(network_name(config))[1](config)
 
 # %% ../nbs/05c_checkpoint.ipynb #00000009
-def _beside(folder): return folder.with_name(f'.{folder.name}.new'), folder.with_name(f'.{folder.name}.old')
+def _beside(folder):
+    "Where a new checkpoint is written and an old one waits, beside `folder`, which may be one without a name of its own, as `.` and `..` are."
+    whole = Path(os.path.abspath(folder))
+    return [whole.parent / f'.{whole.name}.{age}' for age in ('new', 'old')]
 
 def _whole(folder): return (folder / 'config.json').is_file() and (folder / 'model.safetensors').is_file()
 

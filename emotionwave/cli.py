@@ -1,6 +1,10 @@
 """The `emotionwave` command: parses, calls the library, prints."""
 import argparse, os, sys
+from contextlib import suppress
 from pathlib import Path
+
+MIDI = '.mid', '.midi'
+PARTS = 'melody', 'rhythm', 'harmony', 'left', 'right'                        # as `decode.KEEPS`, which takes long to import
 
 EXAMPLES = {
     'transfer': '''examples:
@@ -48,9 +52,28 @@ examples:
 Stopped at any moment and started again, it goes on where it was.''',
 }
 
+def parts(text): return [w.strip() for w in text.split(',')]
+def numbers(text): return [float(w) for w in text.split(',')]
+
+def _is_numbers(text):
+    try: return bool(numbers(text))
+    except ValueError: return False
+
+SEVERAL = {'--keep': lambda word: set(parts(word)) <= set(PARTS), '--strengths': _is_numbers}   # option -> whether a further word is one of its
+
+class _Parser(argparse.ArgumentParser):
+    "A parser that joins the words of an option of `SEVERAL` with commas, so that an input which follows them isn't taken for one."
+    def parse_known_args(self, args=None, namespace=None):
+        joined = []
+        for word in sys.argv[1:] if args is None else args:
+            more = len(joined) > 1 and joined[-2] in SEVERAL and not joined[-1].startswith('-') and SEVERAL[joined[-2]](word)
+            if more: joined[-1] += f',{word}'
+            else: joined.append(word)
+        return super().parse_known_args(joined, namespace)
+
 def parser():
     "Build the command's parser."
-    p = argparse.ArgumentParser(prog='emotionwave', description='Change how a piano piece feels: sadder or happier versions of any MIDI file.')
+    p = _Parser(prog='emotionwave', description='Change how a piano piece feels: sadder or happier versions of any MIDI file.')
     from emotionwave import __version__
     p.add_argument('--version', action='version', version=f'emotionwave {__version__}')
     sub = p.add_subparsers(dest='command', required=True, metavar='COMMAND')
@@ -61,13 +84,13 @@ def parser():
     t = command('transfer', 'write a new version of a piece with another valence')
     t.add_argument('input', type=Path, help='a MIDI file, or a folder of them')
     t.add_argument('--valence', default='positive', help='sad (or negative, or 1), happy (or positive, or 2), a number from 0.0 (sad) to 1.0 (happy), several with commas from the first bar to the last, or both (default: positive)')
-    t.add_argument('--output', type=Path, help='file to write; a folder when there are several (default: NAME_1.mid, NAME_2.mid here; for a folder, NAME_versions)')
+    t.add_argument('--output', type=Path, help='file to write, which ends in .mid; a folder when there are several (default: NAME_1.mid, NAME_2.mid here, if there are none yet; for a folder, NAME_versions)')
     t.add_argument('--bars', metavar='A:B', help='bars A to B-1 only, counted from 0')
     t.add_argument('--strength', type=float, default=1., help='how hard the valence is pressed: 0 rebuilds the input, above 1 is beyond what is usual, 1.5 is the most (default: 1)')
     t.add_argument('--likeness', type=float, default=1., help="share of the piece's skeleton (onsets, lengths, steps) that is kept in sight, 0 to 1 (default: 1)")
     t.add_argument('--temperature', type=float, default=.7, help='0 for the likeliest notes, higher for bolder ones (default: 0.7)')
     t.add_argument('--top-p', type=float, default=.95, help='share of the probability that notes are drawn from, the likeliest first (default: 0.95)')
-    t.add_argument('--keep', nargs='+', default=(), metavar='PART', help='parts that stay exactly as they are: melody, rhythm, harmony, left, right (hands, told apart by register), or several')
+    t.add_argument('--keep', type=parts, default=(), metavar='PART', help='parts that stay exactly as they are: melody, rhythm, harmony, left, right (hands, told apart by register), or several, as in melody left')
     t.add_argument('--rhythm', metavar='CLASS', help='how busy bars are to be, from 0 (calm) to 7 (busy), or several with commas from the first bar to the last (default: as they are)')
     t.add_argument('--polyphony', metavar='CLASS', help='how full bars are to be, from 0 (one or two notes at a time) to 7 (more than six), likewise (default: as they are)')
     t.add_argument('--candidates', type=int, help='how many versions are drawn, of which the best is kept (default: 6)')
@@ -120,7 +143,7 @@ def parser():
     e.add_argument('--output', type=Path, required=True, help='folder for report.html, report.csv and report.json')
     e.add_argument('--model', type=Path, help="a checkpoint's folder (default: the one that ships)")
     e.add_argument('--paper', type=Path, help="a checkpoint of the original's network, to be measured beside (default: the one that ships, if one does)")
-    e.add_argument('--strengths', type=float, nargs='*', default=[.5, 1.5], help='at which the model is measured besides its usual one (default: 0.5 1.5)')
+    e.add_argument('--strengths', type=numbers, nargs='?', const=(), default=(.5, 1.5), metavar='NUMBER', help='at which the model is measured besides its usual one, one or several; no number, at no other (default: 0.5 1.5)')
     e.add_argument('--most', type=int, default=100, help='songs at the most, spread evenly over the folder (default: 100)')
     e.add_argument('--bars', type=int, default=8, help='bars of each, from its middle (default: 8)')
     e.add_argument('--workers', type=int, default=1, help='processes (default: 1)')
@@ -154,17 +177,21 @@ def _writable(folder, make=False):
     if not os.access(folder, os.W_OK): raise PermissionError(f'{folder}: not writable; choose another place for --output')
 
 def _write(source, results, places, copy=None):
-    "Save every version of a piece, and a copy of the input if asked for, or none of them."
+    "Save every version of a piece, and a copy of the input if asked for, or none of them; a folder that is missing is made."
     from emotionwave.midi import write_atomic
     jobs = [(place, result.save) for result, (_, place) in zip(results, places)]
     if copy and copy.resolve() != source.resolve(): jobs.append((copy, lambda p: write_atomic(p, source.read_bytes())))
-    new = []
+    folder = places[0][1].parent
+    new, made = [], [p for p in (folder, *folder.parents) if not p.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
     try:
         for place, job in jobs:
             if not place.exists(): new.append(place)
             job(place)
     except BaseException as e:
         for p in new: p.unlink(missing_ok=True)
+        with suppress(OSError):                                               # someone else may have put something there
+            for p in made: p.rmdir()
         if isinstance(e, OSError) and e.strerror: e.filename = place
         raise
 
@@ -172,14 +199,13 @@ def transfer_folder(args, bars):
     "Transfer every MIDI file of a folder; returns the exit status."
     from emotionwave.generate import versions
     out = args.output or Path(f'{args.input.resolve().name}_versions')
-    if out.suffix.lower() in ('.mid', '.midi'): raise ValueError(f'{args.input}: a directory; --output must then be a folder, got {out}')
+    if out.suffix.lower() in MIDI: raise ValueError(f'{args.input}: a directory; --output must then be a folder, got {out}')
     _writable(out, make=True)
-    files = sorted(f for f in args.input.iterdir() if f.suffix.lower() in ('.mid', '.midi') and not f.name.startswith('.'))
+    files = sorted(f for f in args.input.iterdir() if f.suffix.lower() in MIDI and not f.name.startswith('.'))
     if out.resolve() == args.input.resolve():                                 # versions made before are no inputs
         stems = {f.stem for f in files}
         files = [f for f in files if not (f.stem[-2:] in ('_1', '_2') and f.stem[:-2] in stems)]
     if not files: raise ValueError(f'{args.input}: no .mid files in it; give a folder that has some')
-    out.mkdir(parents=True, exist_ok=True)
     taken, skipped = {}, []                                                   # name that is written -> the input it is of
     with _bar(args.quiet, total=len(files), unit='song') as progress:
         for f in files:
@@ -205,21 +231,25 @@ def transfer(args):
     if args.input.is_dir(): return transfer_folder(args, bars)
     if both:
         folder = args.output or Path('.')
-        if folder.suffix.lower() in ('.mid', '.midi'): raise ValueError(f'--valence both writes several files; --output must be a folder, got {folder}')
+        if folder.suffix.lower() in MIDI: raise ValueError(f'--valence both writes several files; --output must be a folder, got {folder}')
         _writable(folder, make=True)
         places = _names(args.input, 'both', folder)
     else:
         places = [(args.valence, args.output or _names(args.input, args.valence, Path('.'))[0][1])]
         _writable(places[0][1].parent)
     for _, p in places:
-        if p.is_dir(): raise ValueError(f'{p}: a directory; give --output a file name')
+        if p.is_dir(): raise ValueError(f'{p}: a directory; give --output a file name that ends in .mid')
+        if p.suffix.lower() not in MIDI: raise ValueError(f'{p}: a version is a MIDI file; give --output a name that ends in .mid')
         if p.exists() and args.input.exists() and p.samefile(args.input): raise ValueError(f'{p}: is the input, which would be lost; give --output another name')
+        if p.exists() and not args.output: raise FileExistsError(f'{p}: exists already; say with --output where to write')
     with _bar(args.quiet, unit='bar') as progress:
         def callback(done, total): progress.total = total; progress.update(done - progress.n)
         results = versions(args.input, [v for v, _ in places], bars=bars, callback=callback, **_settings(args))
-    if both: folder.mkdir(parents=True, exist_ok=True)
     _write(args.input, results, places, folder / f'{args.input.stem}.mid' if both and args.output else None)
-    for result, (_, place) in zip(results, places): print(_one_line(f'{place}: {result.source.name} towards valence {result.asked} · {result.line}' + ' · no pitch is changed' * result.same_notes))
+    for result, (_, place) in zip(results, places):
+        if len(result.source): became = f'towards valence {result.asked} · {result.line}' + ' · no pitch is changed' * result.same_notes
+        else: became = f'has no notes in bars {args.bars}, so there was nothing to change'
+        print(_one_line(f'{place}: {result.source.name} {became}'))
     return 0
 
 def listen(args):
@@ -386,8 +416,13 @@ def evaluate(args):
     if (args.songs is None) == (args.folder is None): raise ValueError('give one folder of songs, as in: emotionwave evaluate songs/ --output report')
     with _bar(args.quiet, unit='song') as progress:
         def callback(done, total): progress.total = total; progress.update(done - progress.n)
-        rows = evaluate_folder(args.songs or args.folder, args.output, model=args.model, paper=args.paper, strengths=args.strengths, most=args.most, bars=args.bars,
-                               workers=args.workers, callback=callback)
+        try:
+            rows = evaluate_folder(args.songs or args.folder, args.output, model=args.model, paper=args.paper, strengths=args.strengths, most=args.most, bars=args.bars,
+                                   workers=args.workers, callback=callback)
+        except KeyboardInterrupt:
+            progress.close()
+            print('emotionwave: stopped; songs that are done are kept, and the same command goes on from there', file=sys.stderr)
+            return 130
     table = summary(rows)
     print(table[[c for c in table if not c.endswith('_labeller')]].to_string())
     print(args.output / 'report.html')

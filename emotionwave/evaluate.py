@@ -10,6 +10,7 @@ __all__ = ['BARLESS', 'VALENCES', 'MOVED', 'MIN_NOTES', 'CLOSE', 'PLAYERS', 'fil
 
 # %% ../nbs/08_evaluate.ipynb #00000002
 import hashlib, json, os, shutil, sys, zlib
+from dataclasses import fields
 from functools import lru_cache
 from itertools import combinations
 from multiprocessing import get_context
@@ -21,13 +22,13 @@ from .listen import player_html
 from .tokens import Tokenizer
 from .playing import clash
 from .attributes import attributes_table, attribute_names
-from .similarity import sub_beats, sim_chr, sim_grv, sim_chr_key, melody_f1, kept
+from .similarity import sim_chr, sim_grv, sim_chr_key, melody_f1, kept
 from .learners import fit_linear, rarity, run_linear
 from .valence import MODELS, Classifier, load_judge, load_labeller, vary
 from .corpora import File, corpus_files, read_file
 from .format import split_of
-from .rules import OtherSong, copy_rule, full_rule, lay_on_bars, swap_rule
-from .report import METRICS, figures_of, intervals, plot_report, report_html, rule_line, song_figures, summary
+from .rules import OtherSong, copy_rule, full_rule, swap_rule
+from .report import figures_of, report_html, summary
 
 # %% ../nbs/08_evaluate.ipynb #00000006
 def file_sha256(
@@ -67,8 +68,10 @@ class ModelMethod:
     def seeded(self, seed): return self.at(seed=seed)
 
     def asked(self, song, classes):
-        "The negative and the positive version of a song whose bars are asked for by `classes`, name -> (B,); none from a model that knows no such conditions."
+        "The negative and the positive version of a song whose bars are asked for by `classes`, name -> (B,); none from a model that knows no such conditions or keeps what they are of."
+        from emotionwave.decode import keeps_of
         from emotionwave.generate import _load, versions
+        if set(classes) & set(keeps_of(self.settings['keep'])): return []
         if not set(classes) <= set(_load(str(self.folder))[0].model.config.conditions): return []
         settings = self.settings | dict(candidates=1, **{k: list(v) for k, v in classes.items()})
         return [r.song for r in versions(song, ['negative', 'positive'], model=self.folder, **settings)]
@@ -77,7 +80,7 @@ class ModelMethod:
     def facts(self):
         "What the report says of it: folder name, SHA-256 of the weights, fingerprint of the vocabulary, step of training."
         vocabulary = json.loads((self.folder / 'config.json').read_text())['fingerprint']
-        return dict(checkpoint=self.folder.name, sha256=file_sha256(self.folder / 'model.safetensors'), vocabulary=vocabulary, step=self.training.get('step'), settings=self.settings)
+        return dict(checkpoint=self.folder.resolve().name, sha256=file_sha256(self.folder / 'model.safetensors'), vocabulary=vocabulary, step=self.training.get('step'), settings=self.settings)
 
 class PaperMethod:
     "A checkpoint of the original's network as a method, with the original's sampling."
@@ -95,7 +98,7 @@ class PaperMethod:
     @property
     def facts(self):
         "What the report says of it."
-        return dict(checkpoint=self.folder.name, sha256=file_sha256(self.folder / 'model.safetensors'), step=self.training.get('step'), settings=dict(seed=self.seed))
+        return dict(checkpoint=self.folder.resolve().name, sha256=file_sha256(self.folder / 'model.safetensors'), step=self.training.get('step'), settings=dict(seed=self.seed))
 
 @lru_cache(maxsize=1)
 def _checkpoint(folder):
@@ -112,15 +115,21 @@ def is_paper(
 def methods_of(
     model=None,        # checkpoint folder; `None` for the one that ships
     settings:dict=None,# of `versions`
-    strengths=(.5, 1.5),   # at which the model is measured besides
+    strengths=(.5, 1.5),   # at which the model is measured besides, 0 to `generate.PRESSED`
     paper=None,        # checkpoint folder of the original's network; `None` for the one in the package, if it is there
 )->dict:               # name -> method
-    "List what is compared: the model at its usual and at other strengths, the original's network, the rules."
+    "List what is compared: the model at its usual and at other strengths, the original's network, the rules; raises at once for settings that make no sense."
+    from emotionwave.generate import PRESSED
+    for s in strengths:
+        if not 0 <= s <= PRESSED: raise ValueError(f'strengths must be from 0 to {PRESSED:g}, from which on nothing more is done, got {s:g}')
     if paper and not is_paper(paper): raise ValueError(f"{paper}: holds no checkpoint of the original's network; give one that was trained with --preset paper")
     paper = paper or (MODELS / 'paper' if (MODELS / 'paper' / 'config.json').is_file() else None)
-    if is_paper(model): out = dict(model=PaperMethod(model, (settings or {}).get('seed', 0)))
+    if is_paper(model):
+        if odd := set(settings or {}) - {'seed'}: raise ValueError(f"{model}: the original's network has no setting {sorted(odd)}; it has only seed")
+        out = dict(model=PaperMethod(model, **(settings or {})))
     else:
         usual = ModelMethod(model, settings)
+        usual.both(Song())                                                    # nothing to write: it only looks at the settings
         out = dict(model=usual) | {f'model {s:g}': usual.at(strength=s) for s in strengths if s != usual.settings['strength']}
     if paper: out['paper'] = PaperMethod(paper)
     return out | dict(swap=swap_rule, full=full_rule, copy=copy_rule)
@@ -365,7 +374,7 @@ def evaluate_folder(
     if len(found) > 1: methods = dict(methods) | {'other': OtherSong([s for _, s, _ in found], seed)}
     facts = dict(format=1, bars=bars, most=most, seed=seed, draws=1000, methods={k: getattr(m, 'facts', {}) for k, m in methods.items()},
                  **{k: file_sha256(MODELS / k / 'model.safetensors') for k in ('judge', 'opinion', 'labeller', 'reader')})
-    kept_at = _keep(output, [facts, close, players, [(f.name, first, len(s)) for f, s, first in found]]) if usual else None
+    kept_at = _keep(output, [facts, close, players, [(f.name, first, _digest(s)) for f, s, first in found]]) if usual else None
     near, heard = _spread(close, len(found)), _spread(players, len(found))
     jobs, results = [(i, s, methods, i in near, i in heard, kept_at) for i, s in enumerate(found)], {}
     if callback: callback(0, len(jobs))
@@ -384,9 +393,12 @@ def evaluate_folder(
     if kept_at: shutil.rmtree(kept_at, ignore_errors=True)
     return rows
 
+def _digest(song): return hashlib.sha1(repr([np.asarray(getattr(song, f.name)).tobytes() for f in fields(song)]).encode()).hexdigest()
+
 def _keep(output, settings):
-    "Folder for songs that are done, of these settings; those of others are removed."
-    folder = output / f'.songs-{hashlib.sha1(json.dumps(settings, default=str).encode()).hexdigest()[:12]}'
+    "Folder for songs that are done, of these settings and this version of the package; those of others are removed."
+    from emotionwave import __version__
+    folder = output / f'.songs-{hashlib.sha1(json.dumps([__version__, settings], default=str).encode()).hexdigest()[:12]}'
     for old in output.glob('.songs-*'):
         if old != folder: shutil.rmtree(old, ignore_errors=True)
     folder.mkdir(parents=True, exist_ok=True)

@@ -106,6 +106,35 @@ def test_a_folder_can_be_transferred_into_itself_twice(command, here):
     for _ in range(2): assert command('transfer', '.', '--valence', 'both', '--bars', '0:2', '--output', '.') == (0, ['1 of 1 pieces written to .'], [])
     assert names(here) == ['prelude_in_a.mid', 'prelude_in_a_1.mid', 'prelude_in_a_2.mid']
 
+def test_a_version_that_was_asked_for_by_name_is_written_over(command, here):
+    (here / 'x.MID').write_text('old')
+    assert command('transfer', SONG, '--bars', '0:1', '--output', 'x.MID')[0] == 0
+    assert len(read_song(here / 'x.MID'))
+
+@pytest.mark.parametrize('args', [['--keep', 'melody', 'left', 'song.mid'], ['--keep', 'melody,left', 'song.mid'], ['song.mid', '--keep', 'melody', 'left'], ['song.mid', '--keep', 'melody, left', '--seed', '1']], ids=' '.join)
+def test_an_input_may_follow_the_parts_that_are_kept(args):
+    from emotionwave import cli, decode
+    said = cli.parser().parse_args(['transfer', *args])
+    assert (said.keep, str(said.input)) == (['melody', 'left'], 'song.mid') and cli.PARTS == decode.KEEPS
+
+@pytest.mark.parametrize('args, strengths', [(['--strengths', '.5', '1.5', 'songs/'], [.5, 1.5]), (['--strengths', '.5', 'songs/'], [.5]), (['songs/', '--strengths', '.5,1.5'], [.5, 1.5]),
+                                             (['songs/', '--strengths'], []), (['songs/', '--strengths', '--most', '3'], []), (['songs/'], [.5, 1.5])], ids=str)
+def test_a_folder_may_follow_the_strengths(args, strengths):
+    from emotionwave.cli import parser
+    said = parser().parse_args(['evaluate', '--output', 'report', *args])
+    assert (list(said.strengths), str(said.songs)) == (strengths, 'songs')
+
+def test_bars_in_which_a_piece_is_silent_are_said_to_have_no_notes(command, here):
+    Song([0, 7 * 1920], [480, 480], [60, 64], [70, 70], name='Gap').save(here / 'gap.mid')
+    assert command('transfer', 'gap.mid', '--bars', '2:4') == (0, ['gap_2.mid: Gap has no notes in bars 2:4, so there was nothing to change'], [])
+    assert names(here) == ['gap.mid', 'gap_2.mid']
+
+def test_a_folder_of_which_nothing_can_be_used_leaves_no_output(command, here):
+    (here / 'in').mkdir()
+    (here / 'in/noise.mid').write_text('noise')
+    status, out, err = command('transfer', 'in', '--output', 'new/out')
+    assert (status, out, len(err)) == (1, ['0 of 1 pieces written to new/out'], 2) and names(here) == ['in', 'in/noise.mid']
+
 def test_the_knobs_change_the_notes(command, here):
     notes = []
     for more in ([], ['--strength', '3'], ['--likeness', '0'], ['--temperature', '0.3']):
@@ -151,7 +180,11 @@ BAD = {                                                                         
     'seed below 0': (None, [SONG, '--seed', '-1'], 'seed must be'),
     'seed too large': (None, [SONG, '--seed', str(2**70)], 'seed must be'),
     'output in a missing folder': (None, [SONG, '--output', 'no/where/x.mid'], 'no/where: no such folder; make it first'),
-    'output is the input': (lambda p: shutil.copyfile(SONG, p), ['bad', '--output', 'bad'], 'bad: is the input, which would be lost; give --output another name'),
+    'output is the input': (lambda p: shutil.copyfile(SONG, p.with_suffix('.mid')), ['bad.mid', '--output', 'bad.mid'], 'bad.mid: is the input, which would be lost; give --output another name'),
+    'output a folder that is not there': (None, [SONG, '--output', 'versions/'], 'versions: a version is a MIDI file; give --output a name that ends in .mid'),
+    'output a sound': (None, [SONG, '--output', 'song.wav'], 'song.wav: a version is a MIDI file; give --output a name that ends in .mid'),
+    'default name taken': (lambda p: (p.parent / 'minuet_in_g_2.mid').write_text('mine'), [SONG], 'minuet_in_g_2.mid: exists already; say with --output where to write'),
+    'one of both default names taken': (lambda p: (p.parent / 'minuet_in_g_1.mid').write_text('mine'), [SONG, '--valence', 'both'], 'minuet_in_g_1.mid: exists already; say with --output where to write'),
     'top-p': (None, [SONG, '--top-p', '0'], 'top_p must be above 0'),
     'output below a file': (lambda p: p.write_text('x'), [SONG, '--output', 'bad/x.mid'], 'bad: not a folder'),
     'output a directory': (lambda p: p.mkdir(), [SONG, '--output', 'bad'], 'bad: a directory; give --output a file name'),
@@ -182,6 +215,9 @@ MODELS = {                                                                      
     'other sizes': (lambda tiny, p: changed(tiny, p, lambda c: c['model'].update(latent=9)), 'model: model.safetensors does not fit'),
     'weights cut short': (lambda tiny, p: changed(tiny, p, weights=(tiny / 'model.safetensors').read_bytes()[:900]), 'model: model.safetensors does not fit'),
     'weights of another kind': (lambda tiny, p: changed(tiny, p, weights=b'PK\3\4' + bytes(90)), 'model: model.safetensors does not fit'),
+    '.': (lambda tiny, p: None, '.: no checkpoint'),
+    '..': (lambda tiny, p: None, '..: no checkpoint'),
+    '/': (lambda tiny, p: None, '/: no checkpoint'),
 }
 
 @pytest.mark.parametrize('name', MODELS)
@@ -190,9 +226,17 @@ def test_a_checkpoint_that_does_not_fit_gets_one_line_and_leaves_nothing(name, s
     make, says = MODELS[name]
     make(tiny, here / 'model')
     before = names(here)
-    status, out, err = command('transfer', source, '--valence', 'both', '--output', 'out', model='model')
+    status, out, err = command('transfer', source, '--valence', 'both', '--output', 'out', model=name if set(name) <= set('./') else 'model')
     assert (status, out) == (1, []) and len(err) == 1 and err[0].startswith('emotionwave: ') and says in err[0], err
     assert names(here) == before
+
+@pytest.mark.parametrize('inside, model', [('.', '.'), ('deeper', '..')])
+def test_a_checkpoint_may_be_the_folder_one_stands_in_or_that_above(inside, model, command, here, tiny, monkeypatch):
+    shutil.copytree(tiny, here / 'model')
+    (here / 'model' / inside).mkdir(exist_ok=True)
+    monkeypatch.chdir(here / 'model' / inside)
+    status, _, err = command('transfer', SONG, '--bars', '0:1', '--output', here / 'x.mid', model=model)
+    assert status == 0, err
 
 @pytest.mark.skipif(not hasattr(os, 'geteuid') or os.geteuid() == 0, reason='root may write anywhere')
 def test_a_folder_that_may_not_be_written_is_named_before_the_work(command, here):
@@ -210,6 +254,8 @@ def test_a_full_disk_gets_one_line_and_leaves_nothing(command, here, monkeypatch
     status, out, err = command('transfer', SONG, '--bars', '0:2', '--valence', 'both', '--output', '.')
     assert (status, out) == (1, []) and err == ['emotionwave: minuet_in_g_2.mid: No space left on device']
     assert names(here) == []
+    calls.clear()
+    assert command('transfer', SONG, '--bars', '0:2', '--valence', 'both', '--output', 'new/folder')[0] == 1 and names(here) == []
 
 def test_a_bad_file_as_a_process_prints_one_line_and_no_traceback(tmp_path, tiny):
     (tmp_path / 'bad.mid').write_text('hello')
@@ -265,6 +311,11 @@ def test_ctrl_c_in_a_long_transfer_leaves_nothing_and_says_so(tmp_path, tiny):
     os.close(master), work.stdout.close()
 
 
+def test_ctrl_c_in_an_evaluation_says_that_it_can_go_on(command, here, monkeypatch):
+    def stopped(*args, **settings): raise KeyboardInterrupt
+    monkeypatch.setattr('emotionwave.evaluate.evaluate_folder', stopped)
+    assert command('evaluate', 'songs', '--output', 'report') == (130, [], ['emotionwave: stopped; songs that are done are kept, and the same command goes on from there'])
+
 # ---- the other commands, one after the other: format, train, transfer, listen, evaluate
 
 def tune(seed, bars=16):
@@ -296,7 +347,8 @@ def test_format_train_transfer_listen_and_evaluate_work_one_after_the_other(comm
     (['listen', SONG, '--output', 'no/x.wav'], 'no such folder'),
     (['format', 'no', '--output', 'data'], 'no such folder'),
     (['train', 'no', '--output', 'run'], 'no such folder'),
-    (['evaluate', 'no', '--output', 'report'], 'no such folder')], ids=lambda x: x[0] if isinstance(x, list) else '')
+    (['evaluate', 'no', '--output', 'report'], 'no such folder'),
+    (['evaluate', SAMPLES, '--output', 'report', '--strengths', '11'], 'strengths must be from 0 to 1.5, from which on nothing more is done, got 11')], ids=lambda x: x[0] if isinstance(x, list) else '')
 def test_the_other_commands_say_what_was_wrong_in_one_line(args, says, command, here):
     status, out, err = command(*args)
     assert (status, out) == (1, []) and len(err) == 1 and says in err[0], err

@@ -341,6 +341,26 @@ def test_a_stopped_evaluation_goes_on_where_it_was(folder, tmp_path, monkeypatch
     assert len(asked) == 2 and sorted(p.name for p in (tmp_path / 'r').iterdir()) == ['report.csv', 'report.html', 'report.json']
 
 
+@pytest.mark.parametrize('what', ['a note', 'the version of the package'])
+def test_what_was_measured_counts_no_more_when_a_song_or_the_package_has_changed(what, folder, tmp_path, monkeypatch):
+    import shutil
+    import emotionwave.evaluate as module
+    songs = shutil.copytree(folder, tmp_path / 'songs')
+    monkeypatch.setattr(module, 'methods_of', lambda *args: RULES)
+    asked, plain = [], module.judge_song
+    monkeypatch.setattr(module, 'judge_song', lambda *args: asked.append(1) or plain(*args))
+    def stop(done, total):
+        if done == 2: raise KeyboardInterrupt
+    with pytest.raises(KeyboardInterrupt): evaluate_folder(songs, tmp_path / 'r', bars=4, callback=stop, **BRIEF)
+    if what == 'a note':
+        path = next(f.path for f in midi_files(songs) if 'noise' not in f.name)
+        song = read_song(path)
+        song.replace(velocity=song.velocity % 127 + 1).save(path)
+    else: monkeypatch.setattr('emotionwave.__version__', '99')
+    evaluate_folder(songs, tmp_path / 'r', bars=4, **BRIEF)
+    assert len(asked) == 2 + 4 and len(list((tmp_path / 'r').iterdir())) == 3
+
+
 def test_readme_and_card_have_their_figures_from_the_report():
     root = SAMPLES.parent
     folder = root / 'emotionwave' / 'models' / 'default'
@@ -374,6 +394,24 @@ def test_the_model_at_other_strengths_and_the_originals_network_are_measured_bes
     old = ModelConfig(vocab=len(t), durations=len(t.ids('Duration')), d_model=16, heads=2, encoder_layers=1, skeleton_layers=1, decoder_layers=1, latent=4, conditions=dict(valence=2))
     save_checkpoint(tmp_path / 'old', EmotionVAE(old), t, dict(step=0))
     assert ModelMethod(tmp_path / 'old').asked(song, dict(rhythm=[7], polyphony=[0])) == []                # it knows no such classes
+    for keep in ('rhythm', ['melody', 'rhythm']): assert judge_song(song, dict(model=methods['model'].at(keep=keep)), close=True)[1] == []   # it keeps what would be asked for
+    with pytest.raises(ValueError, match="has no setting \\['strenght'\\]; it has only seed"): methods_of(tmp_path / 'paper', dict(strenght=3))
+    assert methods_of(tmp_path / 'paper', dict(seed=3))['model'].seed == 3
+
+@pytest.mark.parametrize('wrong, says', [(dict(strengths=(.5, 11)), 'strengths must be from 0 to 1.5, from which on nothing more is done, got 11'), (dict(strengths=(float('nan'),)), 'strengths must be'),
+                                         (dict(strengths=(2,)), 'strengths must be'), (dict(strengths=(-.1,)), 'strengths must be'), (dict(settings=dict(candidates=99)), 'candidates must be from 1 to 64, got 99')])
+def test_settings_that_make_no_sense_are_refused_before_anything_is_written(wrong, says, folder, tiny, tmp_path):
+    with pytest.raises(ValueError, match=says): evaluate_folder(folder, tmp_path / 'r', model=tiny, **wrong)
+    assert not (tmp_path / 'r').exists()
+
+def test_a_checkpoint_one_stands_in_has_its_name_in_the_report(tiny, monkeypatch):
+    from emotionwave.evaluate import methods_of
+    monkeypatch.chdir(tiny)
+    assert methods_of('.')['model'].facts['checkpoint'] == tiny.name
+
+def test_names_that_others_define_are_not_passed_on():
+    import emotionwave.evaluate as module
+    assert not {'sub_beats', 'lay_on_bars', 'METRICS', 'song_figures', 'intervals', 'rule_line', 'plot_report'} & set(vars(module))
 
 def test_the_originals_network_is_asked_for_by_a_checkpoint_of_it(tiny):
     from emotionwave.evaluate import methods_of

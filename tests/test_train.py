@@ -313,6 +313,16 @@ print(len(seen))
 '''
 
 @pytest.mark.skipif(not hasattr(os, 'fork'), reason='needs fork')
+@pytest.mark.parametrize('name', ['.new', '.old'])
+def test_a_save_that_was_cut_off_is_found_from_the_folder_one_stands_in(name, tmp_path, monkeypatch):
+    from emotionwave.checkpoint import find_checkpoint
+    save_checkpoint(tmp_path / f'.last{name}', fresh(), TOKENS, {'step': 7})
+    (tmp_path / 'last').mkdir()
+    monkeypatch.chdir(tmp_path / 'last')
+    assert load_checkpoint('.')[2] == {'step': 7} and find_checkpoint('../last') == tmp_path / f'.last{name}'
+    for none in ('..', '/'):
+        with pytest.raises(FileNotFoundError, match='no checkpoint'): find_checkpoint(none)
+
 def test_a_process_killed_while_saving_leaves_a_checkpoint_that_loads(tmp_path):
     done = subprocess.run([sys.executable, '-c', KILLED, tmp_path], capture_output=True, text=True, timeout=200, env=dict(os.environ, PYTHONPATH=str(ROOT), OMP_NUM_THREADS='1'))
     assert done.returncode == 0, done.stderr[-1500:]

@@ -20,7 +20,7 @@ from .tokens import Tokenizer
 from .model import EmotionVAE, condition_row
 from .checkpoint import default_checkpoint, load_checkpoint
 from .fragments import POLYPHONY_BOUNDS, RHYTHM_BOUNDS, SUB_BEATS, sub_beat
-from .decode import STRANGE, Control, Keep, Part, QuickDecoder, keeps_of, readable_meter, write_window
+from .decode import STRANGE, Control, Keep, Part, QuickDecoder, keeps_of, only, readable_meter, write_window
 from .playing import lowered, played, regroove
 from .valence import load_labeller, load_listener
 from .listen import show
@@ -359,10 +359,12 @@ def _check(strength, likeness, seed, temperature, top_p, candidates):
 
 def _finish(ids, song, read, encoded, held, tokenizer, quantised, valence, strength, touched):
     "Make a song of a version's ids, with what it keeps of the input: tempos, meters, pedal, name, grid, what is kept; and let no key sound twice at once."
-    made = played(tokenizer.decode(tokenizer.fill(encoded, held.without(ids))), encoded.bar_tick, valence, strength, touched)
+    made = played(tokenizer.decode(tokenizer.fill(encoded, ids)), encoded.bar_tick, valence, strength, touched)
+    made = only(made, ~held.among(made))                                      # new notes were held until they would rub against what is kept
     made = held.strike(made, quantised) if 'rhythm' in held.names else regroove(made, read, quantised)
     inside = made.onset < song.bar_ticks()[-1]                                # very short bars are read several at a time, beyond the last of them
-    made = unlap(song.replace(**{k: getattr(made, k)[inside] for k in ('onset', 'duration', 'pitch', 'velocity')}))
+    made = only(made, inside)
+    made = unlap(song.replace(onset=made.onset, duration=made.duration, pitch=made.pitch, velocity=made.velocity))
     return held.put_back(made) if held.mask.any() else made if 'harmony' in held.names else octave_apart(made, valence, strength)
 
 def transfer(

@@ -167,6 +167,45 @@ def test_notes_that_are_kept_are_kept_exactly(make, keep, tiny):
         if keep == ('left', 'right'): assert [n for n in have if n in set(want)] == want
         same_frame(r.song, song)
 
+@pytest.mark.parametrize('keep', ['melody', 'left', 'right', ('melody', 'harmony')])
+def test_nothing_rubs_against_what_is_kept_but_what_the_input_has_there(keep, tiny):
+    song = tune(12, each=8, seed=4)
+    low = song.replace(pitch=song.pitch - 19, duration=song.duration * 2)      # beneath it, longer
+    song = song.replace(**{k: np.append(getattr(song, k), getattr(low, k)) for k in ('onset', 'duration', 'pitch', 'velocity')})
+    held = [n for n, k in zip(notes(song), kept_notes(song, keeps_of(keep))) if k]
+    own, fresh = {n[::2] for n in notes(song)}, 0
+    for r in versions(song, ['negative', 'positive'], keep=keep, candidates=1, temperature=1.5, model=tiny):
+        for o, _, p, _ in set(notes(r.song)) - set(held):
+            if (o, p) in own: continue
+            fresh += 1
+            assert not any((p - q) % 12 in (1, 11) and a <= o < a + d for a, d, q, _ in held)
+    assert fresh > 5
+
+@pytest.mark.parametrize('make', [lambda: tune(12, each=8, seed=4), changing, played])
+def test_a_piece_of_which_all_is_kept_gains_no_note(make, tiny):
+    for r in versions(make(), ['negative', 'positive'], keep=('left', 'right'), candidates=1, temperature=3., model=tiny): assert r.same_notes and notes(r.song) == notes(r.source)
+
+LONG = (9, 4), (10, 4), (11, 4), (12, 4), (16, 4), (8, 2), (6, 2), (4, 1), (17, 8), (255, 1)
+
+def crowded(num, den, pitch=60):
+    "Bars of any length, struck on every eighth; now and then at a pitch of choice."
+    onset = 240 * np.arange(max(num * 16 // den, 4))
+    return Song(onset, np.full(len(onset), 240), np.where(onset % 1920 == 720, pitch, 60 + onset // 240 % 12), np.full(len(onset), 70), meter_num=num, meter_den=den)
+
+@pytest.mark.parametrize('num,den', LONG)
+def test_long_bars_are_rebuilt_whole_and_keep_their_rhythm(num, den, tiny):
+    song = crowded(num, den).bars(0, 1)
+    assert notes(transfer(song, 'negative', strength=0, model=tiny).song) == notes(Tokenizer().quantise(readable_meter(song), find_key(song).tonic)) and len(song) == min(num * 8 // den, num * 16 // den)
+    assert transfer(song, 'negative', strength=0, model=tiny).song.onset.tolist() == song.onset.tolist()
+    if num < 255: assert set(transfer(song, 'negative', keep='rhythm', candidates=1, model=tiny).song.onset.tolist()) == set(song.onset.tolist())
+
+@pytest.mark.parametrize('pitch', [0, 127])
+def test_a_rhythm_that_is_kept_has_the_onsets_of_notes_that_the_tokens_cannot_say(pitch, tiny):
+    song = crowded(4, 4, pitch)
+    new = transfer(song, 'negative', keep='rhythm', candidates=1, model=tiny).song
+    assert set(new.onset.tolist()) == set(song.onset.tolist()) and (new.pitch == pitch).sum() == (song.pitch == pitch).sum() > 0
+    same_frame(new, song)
+
 @pytest.mark.parametrize('keep', ['rhythm', ('rhythm', 'melody'), ('rhythm', 'harmony')])
 @pytest.mark.parametrize('make', [lambda: tune(12, each=8, seed=4), changing, played])
 def test_a_rhythm_that_is_kept_is_struck_at_the_same_ticks(make, keep, tiny):

@@ -393,7 +393,7 @@ def evaluate_folder(
     if kept_at: shutil.rmtree(kept_at, ignore_errors=True)
     return rows
 
-def _digest(song): return hashlib.sha1(repr([np.asarray(getattr(song, f.name)).tobytes() for f in fields(song)]).encode()).hexdigest()
+def _digest(song): return hashlib.sha1(repr([np.asarray(getattr(song, f.name)).tobytes() for f in fields(song) if getattr(song, f.name) is not None]).encode()).hexdigest()
 
 def _keep(output, settings):
     "Folder for songs that are done, of these settings and this version of the package; those of others are removed."

@@ -61,7 +61,8 @@ def changed(
 def hands(
     song:Song,          # any
 )->np.ndarray:          # (N,) bool: whether the right hand plays it
-    "Guess which notes the right hand plays."
+    "Tell which notes the right hand plays: as the file's tracks have it, else by a guess."
+    if song.right is not None: return song.right
     if not len(song): return np.zeros(0, bool)
     at, group = np.unique(song.onset, return_inverse=True)
     border, pitch = np.arange(36, 85), song.pitch[:, None]                     # notes from the border on are the right hand's
@@ -85,7 +86,7 @@ def draw(
     ax=None,            # matplotlib axes to draw on; `None` makes a figure of 9 inches' width, `ax.figure`
     other:Song=None,    # another version: notes of both turn pale, notes of `song` alone vivid, those of `other` alone outlines
     title:str=None,     # above the roll; `None` takes the song's name, '' leaves it out
-    by_hand:bool=False, # colour the two hands, as `hands` guesses them, and loudness by how full the colour is
+    by_hand:bool=False, # colour the two hands, as `hands` tells them, and loudness by how full the colour is
 ):                      # the axes
     "Draw a piano roll."
     _need(song, 'draw')

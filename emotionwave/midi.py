@@ -42,15 +42,17 @@ class Song:
     pedal_value: np.ndarray = ()    # (P,) its position, 0 to 127, down from 64
     name: str = ''                  # title, from the file's first named track, else the file's stem
     grid: str = 'score'             # what bars rest on: "score" the file's own, "performance" a placeholder, "estimated" beats found by ear
+    right: np.ndarray = None        # (N,) bool: notes of the upper of a file's two tracks, as pianists' files have one for each hand; `None` where there aren't two, and where onsets were changed; counts for nothing in ==
 
     def __post_init__(self):
         put = lambda k, v: object.__setattr__(self, k, v)
         for k, dtype in _COLUMNS.items(): put(k, np.asarray(getattr(self, k), dtype).reshape(-1))
         put('tpq', int(self.tpq))
+        if self.right is not None: put('right', np.asarray(self.right, bool).reshape(-1))
         _check(self)
         order = _order(self)
         if order is not None:
-            for k in ('onset', 'duration', 'pitch', 'velocity'): put(k, getattr(self, k)[order])
+            for k in ('onset', 'duration', 'pitch', 'velocity', 'right'): put(k, getattr(self, k)[order] if getattr(self, k) is not None else None)
         put('tempo_bpm', 6e7 / np.minimum(np.maximum(np.rint(6e7 / self.tempo_bpm), 1), 0xffffff))
 
     def __len__(self): return len(self.onset)
@@ -58,12 +60,13 @@ class Song:
         return f'Song({self.name!r}, {len(self)} notes, {self.meter_num[0]}/{self.meter_den[0]}, {self.tempo_bpm[0]:.5g} bpm, {self.grid})'
     def __eq__(self, other):
         if not isinstance(other, Song): return NotImplemented
-        return all(np.array_equal(getattr(self, f.name), getattr(other, f.name)) for f in fields(self))
+        return all(np.array_equal(getattr(self, f.name), getattr(other, f.name)) for f in fields(self) if f.name != 'right')
 
     @property
     def end_tick(self): return int((self.onset + self.duration).max()) if len(self) else 0
     def replace(self, **columns):
         "Change some columns; the new ones are checked, and notes are sorted anew if they change."
+        if 'onset' in columns: columns = {'right': None} | columns            # they may be other notes
         if not columns.keys() - {'name', 'grid'}:
             _check_grid(columns.get('grid', self.grid))
             return _same(self, **columns)
@@ -96,6 +99,7 @@ def _check(song, names=None):
     n = len(song.onset)
     for k in ('duration', 'pitch', 'velocity'):
         if len(getattr(song, k)) != n: raise ValueError(f'{k} has {len(getattr(song, k))} values for {n} onsets; give one for each note')
+    if song.right is not None and len(song.right) != n: raise ValueError(f'right has {len(song.right)} values for {n} onsets; give one for each note, or None')
     for k, lo, hi in (('tpq', 1, 32767), ('onset', 0, MAX_TICK), ('duration', 1, MAX_TICK), ('pitch', 0, 127), ('velocity', 1, 127), ('tempo_tick', 0, MAX_TICK),
                       ('meter_tick', 0, MAX_TICK), ('meter_num', 1, 255), ('meter_den', 1, 128), ('pedal_tick', 0, MAX_TICK), ('pedal_value', 0, 127)):
         if names is not None and k not in names: continue
@@ -189,7 +193,7 @@ def cut(
     tempo_tick, tempo_bpm = _map_from(song.tempo_tick, lo, song.tempo_bpm)
     meter_tick, meter_num, meter_den = _map_from(song.meter_tick, lo, song.meter_num, song.meter_den)
     t, m, p = tempo_tick < max(hi - lo, (onset + duration).max(initial=0)), meter_tick < hi - lo, (song.pedal_tick >= lo) & (song.pedal_tick < hi)
-    return _same(song, onset=onset, duration=duration, pitch=song.pitch[keep], velocity=song.velocity[keep],
+    return _same(song, onset=onset, duration=duration, pitch=song.pitch[keep], velocity=song.velocity[keep], right=None if song.right is None else song.right[keep],
                         tempo_tick=tempo_tick[t], tempo_bpm=tempo_bpm[t], meter_tick=meter_tick[m], meter_num=meter_num[m],
                         meter_den=meter_den[m], pedal_tick=song.pedal_tick[p] - lo, pedal_value=song.pedal_value[p])
 
@@ -206,13 +210,21 @@ def _steps(default, tick, *values):
     if len(tick) and tick[0] == 0: return tick, *values
     return np.append(0, tick), *(np.append(d, v) for d, v in zip(default, values))
 
-def _song(notes, tempos, meters, pedals, tpq, name):
+def _upper(tracks):
+    "Of the program and pitches of each track: which notes are of the upper one, where just two have notes and both are the same instrument; else None."
+    tracks = [(program, pitch) for program, pitch in tracks if len(pitch)]
+    if len(tracks) != 2 or tracks[0][0] != tracks[1][0]: return None
+    a, b = (np.mean(pitch) for _, pitch in tracks)
+    return np.repeat([a > b, b > a], [len(pitch) for _, pitch in tracks]) if a != b else None
+
+def _song(notes, tempos, meters, pedals, tpq, name, right=None):
     "Build a `Song` of columns as another library gave them: onset, duration, pitch, velocity; tick, bpm; tick, num, den; tick, value."
     onset, duration, pitch, velocity = (np.asarray(x, np.int64) for x in notes)
     if len(onset) and onset.min() < 0: raise MidiError(f'{name or "song"}: a note starts before the beginning, at tick {onset.min()}')
     if len(pitch) and (pitch.min() < 0 or pitch.max() > 127):
         keep = (pitch >= 0) & (pitch <= 127)
         onset, duration, pitch, velocity = onset[keep], duration[keep], pitch[keep], velocity[keep]
+        right = None if right is None else right[keep]
     tempo_tick, bpm = np.asarray(tempos[0], np.int64), np.asarray(tempos[1], np.float64)
     good = np.isfinite(bpm) & (bpm > 0) & (tempo_tick >= 0)
     tempo_tick, bpm = _steps([120.], tempo_tick[good], bpm[good])
@@ -223,7 +235,7 @@ def _song(notes, tempos, meters, pedals, tpq, name):
     order = np.argsort(pedal_tick, kind='stable') if len(pedal_tick) > 1 else slice(None)
     name = ' '.join(''.join(c if c.isprintable() else ' ' for c in name).split())[:200].strip() # a title is one line of text
     song = Song(onset, np.maximum(duration, 1), pitch, np.clip(velocity, 1, 127), tpq, tempo_tick, bpm, meter_tick, num, den,
-                pedal_tick[order], np.clip(pedal_value[order], 0, 127), name)
+                pedal_tick[order], np.clip(pedal_value[order], 0, 127), name, right=right)
     return _same(song, grid=find_grid(song))
 
 def _columns(rows, n, dtype=np.int64): return np.array(rows, dtype).reshape(-1, n).T
@@ -248,13 +260,15 @@ def from_symusic(
     "Merge the pitched tracks of a symusic score into a `Song`."
     tracks = [t for t in score.tracks if not t.is_drum]
     join = lambda parts, *names: [np.concatenate([p[k] for p in parts]) if parts else () for k in names]
-    notes = join([t.notes.numpy() for t in tracks], 'time', 'duration', 'pitch', 'velocity')
+    parts = [t.notes.numpy() for t in tracks]
+    notes = join(parts, 'time', 'duration', 'pitch', 'velocity')
     pedals = [{k: v[c['number'] == 64] for k, v in c.items()} for c in (t.controls.numpy() for t in tracks if len(t.controls))]
     tempos, meters = score.tempos.numpy(), score.time_signatures.numpy()
     mspq = tempos['mspq'].astype(np.float64)
     title = next((t.name.strip() for t in tracks if t.name.strip()), name)
     return _song(notes, (tempos['time'], np.divide(6e7, mspq, out=np.zeros(len(mspq)), where=mspq > 0)),
-                 (meters['time'], meters['numerator'], meters['denominator']), join(pedals, 'time', 'value'), score.tpq, title)
+                 (meters['time'], meters['numerator'], meters['denominator']), join(pedals, 'time', 'value'), score.tpq, title,
+                 _upper([(t.program, p['pitch']) for t, p in zip(tracks, parts)]))
 
 def to_symusic(
     song:Song,
@@ -279,7 +293,8 @@ def from_miditoolkit(
     title = next((i.name.strip() for i in tracks if i.name and i.name.strip()), name)
     return _song(_columns([(n.start, n.end - n.start, n.pitch, n.velocity) for i in tracks for n in i.notes], 4), _columns([(t.time, t.tempo) for t in midi.tempo_changes], 2, np.float64),
                  _columns([(t.time, t.numerator, t.denominator) for t in midi.time_signature_changes], 3),
-                 _columns([(c.time, c.value) for i in tracks for c in i.control_changes if c.number == 64], 2), midi.ticks_per_beat, title)
+                 _columns([(c.time, c.value) for i in tracks for c in i.control_changes if c.number == 64], 2), midi.ticks_per_beat, title,
+                 _upper([(i.program, [n.pitch for n in i.notes]) for i in tracks]))
 
 def to_miditoolkit(
     song:Song,
@@ -306,7 +321,8 @@ def from_pretty_midi(
     scales = [(t, 60 / (scale * midi.resolution)) for t, scale in midi._tick_scales]
     notes = [(tick(n.start), tick(n.end) - tick(n.start), n.pitch, n.velocity) for i in tracks for n in i.notes]
     return _song(_columns(notes, 4), _columns(scales, 2, np.float64), _columns([(tick(t.time), t.numerator, t.denominator) for t in midi.time_signature_changes], 3),
-                 _columns([(tick(c.time), c.value) for i in tracks for c in i.control_changes if c.number == 64], 2), midi.resolution, title)
+                 _columns([(tick(c.time), c.value) for i in tracks for c in i.control_changes if c.number == 64], 2), midi.resolution, title,
+                 _upper([(i.program, [n.pitch for n in i.notes]) for i in tracks]))
 
 def to_pretty_midi(
     song:Song,
@@ -599,7 +615,7 @@ def on_beats(
     bpm = 60 / np.diff(beat_s)
     new = np.append(True, np.abs(np.diff(np.round(6e7 / bpm))) > 0)
     return Song(onset, np.maximum(tick(end_s) - onset, 1), song.pitch, song.velocity, tpq, np.flatnonzero(new) * tpq, bpm[new],
-                down[turn] * tpq, beats[turn], np.full(turn.sum(), 4), np.maximum(tick(song.seconds(song.pedal_tick)), 0), song.pedal_value, song.name)
+                down[turn] * tpq, beats[turn], np.full(turn.sum(), 4), np.maximum(tick(song.seconds(song.pedal_tick)), 0), song.pedal_value, song.name, right=song.right)
 
 # %% ../nbs/00_midi.ipynb #0000003e
 class Key(NamedTuple):

@@ -223,6 +223,14 @@ def test_a_harmony_that_is_kept_has_no_new_pitch_class_in_any_bar_and_the_same_b
     for r in versions(song, ['negative', 'positive'], keep='harmony', candidates=1, temperature=1.5, model=tiny):
         assert bars(r.song)[0] <= bars(song)[0] and bars(r.song)[1] == bars(song)[1]
 
+@pytest.mark.parametrize('hand', ['left', 'right'])
+def test_a_hand_that_is_kept_is_the_track_of_the_file(hand, tiny):
+    from symusic import Score
+    path = SAMPLES / 'gymnopedie.mid'                                         # its left hand reaches far into the right one's register
+    track = Score(path).tracks[('right', 'left').index(hand)].notes
+    new = transfer(path, 'negative', keep=hand, candidates=1, model=tiny).song
+    assert {(n.time, n.duration, n.pitch, n.velocity) for n in track} <= set(notes(new)) and len(new) > len(track)
+
 def test_nothing_is_struck_above_a_melody_that_is_kept(tiny):
     song = tune(12, each=4, seed=2)
     r = transfer(song, 'negative', keep='melody', candidates=1, temperature=3., model=tiny)

@@ -189,3 +189,33 @@ def test_a_cut_keeps_the_seconds_of_notes_that_ring_beyond_it():
     song = Song([0, 1920], [3840, 480], [60, 62], [80] * 2, tempo_tick=[0, 1920], tempo_bpm=[120, 60])
     part = song.bars(0, 1)
     assert float(part.seconds(part.end_tick)) == float(song.seconds(3840)) == 6
+
+
+# ---- hands
+
+def two_hands(programs=(0, 0)):
+    "A file whose hands cross: for a moment the left one is above the right one."
+    from miditoolkit import Instrument, MidiFile, Note
+    midi = MidiFile(ticks_per_beat=480)
+    for program, name, pitches in zip(programs, ('upper', 'lower'), ((60, 72, 55, 76), (48, 50, 64, 52))):
+        track = Instrument(program, name=name); track.notes = [Note(70, p, 480 * k, 480 * k + 400) for k, p in enumerate(pitches)]
+        midi.instruments.append(track)
+    return midi
+
+def test_a_hand_is_a_track_where_a_file_has_two_of_them(tmp_path):
+    from pretty_midi import PrettyMIDI
+    from symusic import Score
+    two_hands().dump(str(tmp_path / 'x.mid'))
+    songs = [read_song(tmp_path / 'x.mid'), as_song(two_hands()), as_song(PrettyMIDI(str(tmp_path / 'x.mid'))), as_song(Score(str(tmp_path / 'x.mid')))]
+    for song in songs: assert song.pitch[song.right].tolist() == [60, 72, 55, 76] and song.pitch[~song.right].tolist() == [48, 50, 64, 52]
+    assert as_song(two_hands((0, 40))).right is None                          # a violin is no hand
+    one = two_hands(); one.instruments.pop(); assert as_song(one).right is None
+
+def test_hands_go_with_their_notes_until_these_are_others():
+    song = as_song(two_hands())
+    assert song.replace(pitch=song.pitch[::-1]).right.sum() == song.replace(name='x').right.sum() == 4
+    assert song.replace(pitch=np.where(song.right, 40, 80)).right.tolist() == [True, False] * 4   # sorted anew
+    assert song.bars(0, 1).right.tolist() == song.right.tolist() and song.replace(meter_num=[1]).bars(2, 3).right.tolist() == [True, False]
+    assert song.replace(onset=song.onset + 1).right is None
+    assert song == song.replace(right=None) and Song(song.onset, song.duration, song.pitch, song.velocity, right=[False] * 8).right.tolist() == [False] * 8
+    with pytest.raises(ValueError, match='right has 2 values for 8 onsets'): song.replace(right=[True, False])

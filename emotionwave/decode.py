@@ -85,7 +85,7 @@ def keeps_of(
     keep,              # one of `KEEPS`, several of them, or `None` or `()` for nothing
 )->tuple:              # of names
     "Read what a user may write for `keep`."
-    names = () if keep is None else (keep,) if isinstance(keep, str) else tuple(keep)
+    names = () if keep is None else tuple(keep) if isinstance(keep, (list, tuple, set)) else (keep,)
     odd = [k for k in names if k not in KEEPS]
     if odd: raise ValueError(f'keep may be {", ".join(KEEPS)} or several of them, got {odd[0]!r}')
     return names

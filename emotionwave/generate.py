@@ -45,9 +45,10 @@ def curve_of(
 ):                     # float, or tuple of floats
     "Read a valence or a course of it."
     if isinstance(valence, str) and ',' in valence: valence = valence.split(',')
-    if not isinstance(valence, (list, tuple, np.ndarray)): return valence_of(valence)
+    if isinstance(valence, np.ndarray): valence = valence.tolist()
+    if not isinstance(valence, (list, tuple)): return valence_of(valence)
     if not len(valence): raise ValueError('valence needs at least one number, got none')
-    number = lambda v: valence_of(float(v) if not isinstance(v, str) or v.strip() in ('0', '1', '2') else v)
+    number = lambda v: valence_of(float(v) if isinstance(v, (int, np.number)) or isinstance(v, str) and v.strip() in ('0', '1', '2') else v)
     course = tuple(map(number, valence))
     return course if len(course) > 1 else course[0]
 
@@ -309,7 +310,7 @@ def versions(
     source,            # path, `Song`, `miditoolkit.MidiFile`, `pretty_midi.PrettyMIDI` or `symusic.Score`
     valences,          # list of valences, each as in `valence_of`, or a course of it as in `curve_of`
     strength:float=1., # how hard the valence is pressed: 0 rebuilds the input, above 1 is beyond what is usual, from `PRESSED` on nothing more is done
-    likeness:float=1., # how much of the input is held on to: the share of its skeleton (onsets, lengths, diatonic steps) that is shown, 0. to 1.
+    likeness:float=1., # how much of the input is held on to: the share of its skeleton (onsets, lengths, diatonic steps) that is shown, 0. to 1.; at 0 loudness is new, too
     keep=(),           # "melody", "rhythm", "harmony", "left", "right" or several: parts of the piece that stay exactly as they are
     seed:int=0,        # same seed, same notes
     rhythm=None,       # how busy bars are to be: a class from 0 (calm) to 7 (busy), or several from the first bar to the last; `None` as they are
@@ -322,10 +323,11 @@ def versions(
     callback=None,     # called with (bars written, bars in all) now and then; may raise to cancel
 )->list:               # of `Result`, one a valence, in their order
     "Write several versions of a piece at once."
+    if isinstance(valences, str) or not np.ndim(valences) or not len(valences): raise ValueError(f"valences is a list of at least one, as in ['negative', 'positive'], got {valences!r}; transfer takes one")
     wanted, keep, asked = [curve_of(v) for v in valences], keeps_of(keep), asked_of(rhythm=rhythm, polyphony=polyphony)
     if 'rhythm' in keep and 'rhythm' in asked: raise ValueError('rhythm cannot be kept and asked to be another at once; give keep="rhythm" or rhythm=')
     candidates = CANDIDATES if candidates is None else candidates
-    _check(strength, likeness, seed, temperature, top_p, candidates)
+    _check(strength, likeness, seed, temperature, top_p, candidates, bars)
     song = barred(as_song(source)); key = find_key(song)
     if bars is not None: song = song.bars(*bars)
     quick, tokenizer = _load(str(model or default_checkpoint()))
@@ -350,12 +352,14 @@ def versions(
     quantised = tokenizer.quantise(read, key.tonic)
     return [Result(_finish(np.concatenate(w), song, read, encoded, held, tokenizer, quantised, bar_valences(v, len(encoded)), strength, 'polyphony' not in classes), song, v, key, seed) for w, v in zip(written, wanted)]
 
-def _check(strength, likeness, seed, temperature, top_p, candidates):
+def _check(strength, likeness, seed, temperature, top_p, candidates, bars):
     "Raise `ValueError` for settings that make no sense."
-    if not 0 <= seed < 2**57: raise ValueError(f'seed must be from 0 to 2**57 - 1, got {seed}')
+    whole, number = (int, np.integer), (int, float, np.integer, np.floating)
+    if not isinstance(seed, whole) or not 0 <= seed < 2**57: raise ValueError(f'seed must be a whole number from 0 to 2**57 - 1, got {seed!r}')
     for name, value, low, high in (('likeness', likeness, 0., 1.), ('strength', strength, 0., 10.), ('temperature', temperature, 0., 5.), ('candidates', candidates, 1, 64)):
-        if not low <= value <= high: raise ValueError(f'{name} must be from {low} to {high}, got {value}')
-    if not 0 < top_p <= 1: raise ValueError(f'top_p must be above 0 and at most 1, got {top_p}')
+        if not isinstance(value, whole if name == 'candidates' else number) or not low <= value <= high: raise ValueError(f'{name} must be {"a whole number " * (name == "candidates")}from {low} to {high}, got {value!r}')
+    if not isinstance(top_p, number) or not 0 < top_p <= 1: raise ValueError(f'top_p must be above 0 and at most 1, got {top_p!r}')
+    if bars is not None and not (isinstance(bars, (tuple, list)) and len(bars) == 2 and all(isinstance(b, whole) for b in bars)): raise ValueError(f'bars is (first, last), two whole numbers from 0, the last bar not included, got {bars!r}')
 
 def _finish(ids, song, read, encoded, held, tokenizer, quantised, valence, strength, touched):
     "Make a song of a version's ids, with what it keeps of the input: tempos, meters, pedal, name, grid, what is kept; and let no key sound twice at once."

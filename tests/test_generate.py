@@ -394,9 +394,18 @@ def test_a_result_tells_its_figures(tiny):
     assert round(same['sim_chr'], 6) == round(same['sim_grv'], 6) == 1 and abs(same['valence'][0] - same['valence'][1]) < .05   # loudness has 32 levels
 
 @pytest.mark.parametrize('settings,says', [(dict(valence=3), 'valence is 1 or "negative"'), (dict(valence=True), 'valence is'), (dict(strength=-1), 'strength must be'), (dict(likeness=2), 'likeness must be'),
-    (dict(top_p=0), 'top_p must be'), (dict(temperature=-.1), 'temperature must be'), (dict(seed=-1), 'seed must be'), (dict(candidates=0), 'candidates must be'), (dict(keep='tune'), 'keep may be'), (dict(valence=[.1, 3]), 'valence is 1 or'), (dict(bars=(90, 98)), 'bars 90:98 of a song of 8 bars')])
+    (dict(top_p=0), 'top_p must be'), (dict(temperature=-.1), 'temperature must be'), (dict(seed=-1), 'seed must be'), (dict(candidates=0), 'candidates must be'), (dict(keep='tune'), 'keep may be'), (dict(valence=[.1, 3]), 'valence is 1 or'), (dict(bars=(90, 98)), 'bars 90:98 of a song of 8 bars'),
+    (dict(bars='0:2'), 'bars is .first, last.'), (dict(bars=(0., 2.)), 'bars is'), (dict(bars=(0,)), 'bars is'), (dict(keep=5), 'keep may be'), (dict(keep=['melody', 3]), 'keep may be'), (dict(seed=1.5), 'seed must be a whole'),
+    (dict(candidates=2.5), 'candidates must be a whole'), (dict(strength='much'), 'strength must be from'), (dict(top_p=None), 'top_p must be'), (dict(valence=[None, .2]), 'valence is 1 or'), (dict(valence=None), 'valence is 1 or')])
 def test_a_wrong_setting_is_named(settings, says, tiny):
     with pytest.raises(ValueError, match=says): transfer(tune(), **{**dict(valence='negative', model=tiny), **settings})
+
+def test_valences_come_as_a_list(tiny):
+    for odd in ([], 'negative', .5, None):
+        with pytest.raises(ValueError, match='valences is a list of at least one'): versions(tune(), odd, model=tiny)
+    song = tune(2); plain = notes(transfer(song, .5, model=tiny).song)
+    for v in (np.array(.5), np.float32(.5), '0.5'): assert notes(transfer(song, v, model=tiny).song) == plain
+    assert [r.valence for r in versions(song, np.array([0., 1.]), model=tiny)] == [0, 1] and transfer(song, np.array([.2, .8]), model=tiny).valence == (.2, .8)
 
 
 # ---- torture

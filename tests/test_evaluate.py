@@ -370,6 +370,23 @@ def test_readme_and_card_have_their_figures_from_the_report():
     assert [l.strip() for l in table] == [l.strip() for table in (shipped_figures(folder), shipped_control(folder)) for l in table.to_string().splitlines()], 'run nbs/index.ipynb and tests/make_readme.py'
 
 
+def test_the_numbers_in_the_readmes_sentences_are_those_of_the_report_and_the_checkpoints():
+    import json
+    from safetensors import safe_open
+    from emotionwave.evaluate import CLOSE, MOVED
+    from emotionwave.features import feature_names
+    root = SAMPLES.parent; models = root / 'emotionwave' / 'models'
+    text, report = (root / 'README.md').read_text('utf-8'), json.loads((models / 'default' / 'report.json').read_text())
+    def size(name):
+        with safe_open(models / name / 'model.safetensors', 'np') as f: return sum(int(np.prod(f.get_slice(k).get_shape())) for k in f.keys())
+    step = {m: report['methods'][m]['step'] for m in ('model', 'paper')}
+    parts = {2: 'half', 4: 'quarter', 5: 'fifth', 6: 'sixth', 8: 'eighth', 10: 'tenth'}
+    words = ('none', 'one', 'two', 'three', 'four', 'five', 'six', 'seven', 'eight')
+    says = (f"On {report['songs']} songs of which", f"a {parts[report['songs'] / report['songs_by_corpus']['EMOPIA']]} of the songs, EMOPIA's", f'all bars of {words[CLOSE]} of these songs', f'{words[MOVED]} times a song',
+            f"a {parts[round(size('default') / size('paper'))]} of the model's size after a {parts[round(step['model'] / step['paper'])]} of its steps", f'{len(feature_names)} features of a piece')
+    for s in says: assert s in text.replace('\n', ' '), s
+
+
 def test_the_model_at_other_strengths_and_the_originals_network_are_measured_beside(tmp_path):
     import torch
     from emotionwave.evaluate import ModelMethod, PaperMethod, methods_of

@@ -98,9 +98,9 @@ def kept_notes(
     right, kept = hands(song), np.zeros(len(song), bool)
     if 'right' in keep: kept |= right
     if 'left' in keep: kept |= ~right
-    if 'melody' in keep:
-        last = np.append(song.onset[1:] != song.onset[:-1], True)[:len(song)]  # notes of a stroke stand from low to high
-        kept |= last & right
+    if 'melody' in keep and right.any():
+        at = np.flatnonzero(right)                                            # notes of a stroke stand from low to high
+        kept[at[np.append(song.onset[at[1:]] != song.onset[at[:-1]], True)]] = True
     if 'harmony' in keep:
         bar = np.searchsorted(song.bar_ticks(), song.onset, 'right') - 1
         low = np.full(bar.max() + 1, 128)
@@ -121,6 +121,8 @@ def places_of(
 # %% ../nbs/06c_decode.ipynb #00000013
 _PLACE, _KEY = 1024, 128                                                      # more than a bar has steps, and than there are pitches
 
+def _ticks_and_keys(song): return song.onset * _KEY + song.pitch
+
 class Keep:
     "What is kept, as the decoder needs it."
     def __init__(self,
@@ -135,8 +137,10 @@ class Keep:
         table = lambda mask: tokenizer.notes(tokenizer.encode(only(song, mask), tonic).ids)
         self.notes, top = table(self.mask), table(kept_notes(song, [k for k in keep if k == 'melody']))
         self.grid = tokenizer.quantise(only(song, self.mask), tonic)           # the same, in ticks
+        self.whole = tokenizer.quantise(song, tonic)                           # all notes of the input
         self.key = self.key_of(self.notes)                                    # rising
         self.top = np.isin(self.key, self.key_of(top))                        # which of them are melody
+        self.own = np.isin(self.key_of(part.notes), self.key)                  # (N,) notes of the input that are kept
         self.end = np.searchsorted(self.key, np.arange(1, len(part.opening) + 1) * _PLACE * _KEY)   # (B,) kept notes up to the end of each bar
         self.pitches = tokenizer.first[VELOCITY] - tokenizer.first[PITCH]
         self.may = self._harmony() if 'harmony' in keep else None
@@ -168,29 +172,40 @@ class Keep:
         return every, size(place[~kept]) + size(self.key[np.isin(self.key // _KEY, every)] // _KEY)
 
     def free(self, first, last, whole):
-        """Keys (steps, P) that may be struck at each step of some bars: none that a kept note holds down, none above a melody; none a semitone beside a kept note, in any octave, but what the input strikes there;
-        and in bars that are shown whole (K,) nothing where all that the input strikes is kept."""
-        start = self.part.start
-        steps = lambda notes: start[notes[:, 0]] + notes[:, 1] - start[first]
-        near = lambda notes: slice(*np.searchsorted(notes[:, 0], [first, last]))
-        free, rubs, own = (np.full((start[last] - start[first], self.pitches), of) for of in (True, False, False))
+        """Keys (steps, P) that may be struck at each step of some bars: none that a kept note holds down; and, but for what the input strikes there itself, none above a melody, none a semitone beside a kept note in any octave,
+        and of each degree that kept notes of the bar have, no other shade. In bars that are shown whole (K,) nothing where all that the input strikes is kept."""
+        start, every, lowest = self.part.start, np.arange(self.pitches), self.part.lowest
+        step = lambda notes: start[notes[:, 0]] + notes[:, 1] - start[first]
+        held, never, own = np.zeros((3, start[last] - start[first], self.pitches), bool)
         a, b = np.searchsorted(self.notes[:, 0], [first - 12, last])           # a note lasts twelve beats at the most
-        begin, longest, every = steps(self.notes[a:b]), self.tokens.durations, np.arange(self.pitches)
+        begin, longest = step(self.notes[a:b]), self.tokens.durations
         end = begin + longest[np.minimum(self.notes[a:b, 4] + 1, len(longest) - 1)]   # its real length was rounded
         for i, j, pitch, top in zip(np.maximum(begin, 0).tolist(), np.maximum(end, 0).tolist(), self.notes[a:b, 2].tolist(), self.top[a:b].tolist()):
-            free[i:j, pitch:None if top else pitch + 1] = False
-            rubs[i:j] |= np.isin((every - pitch) % 12, (1, 11))
-        notes = self.part.notes[near(self.part.notes)]
-        own[steps(notes), notes[:, 2]] = True
-        place, kept = notes[:, :2] @ [_PLACE, 1], np.isin(self.key_of(notes), self.key)
-        done = notes[~np.isin(place, place[~kept]) & whole[notes[:, 0] - first]]
-        free[steps(done)] = False
-        return free & (own | ~rubs)
+            held[i:j, pitch] = True
+            never[i:j] |= np.isin((every - pitch) % 12, (1, 11)) | top & (every > pitch)
+        for k in range(first, last):
+            shades = np.bincount((self.notes[self.notes[:, 0] == k, 2] + lowest) % 12, minlength=12) > 0
+            other = np.isin(DEGREE, np.array(DEGREE)[shades]) & ~shades
+            never[start[k] - start[first]:start[k + 1] - start[first]] |= other[(every + lowest) % 12]
+        here = slice(*np.searchsorted(self.part.notes[:, 0], [first, last]))
+        notes, kept = self.part.notes[here], self.own[here]
+        own[step(notes), notes[:, 2]] = True
+        free, place = ~held & (own | ~never), notes[:, :2] @ [_PLACE, 1]
+        free[step(notes[~np.isin(place, place[~kept]) & whole[notes[:, 0] - first]])] = False
+        return free
 
     def among(self, made):
         "Find the kept notes in a song on the grid, (N,) bool."
-        key = lambda song: song.onset * _KEY + song.pitch
-        return np.isin(key(made), key(self.grid))
+        return np.isin(_ticks_and_keys(made), _ticks_and_keys(self.grid))
+
+    def let_go(self, new):
+        "End new notes, which stand on the grid, where a kept one a semitone away begins; what the input has there rings on."
+        end, kept = new.onset + new.duration, self.grid
+        for pc in range(12):
+            mine = np.flatnonzero((new.pitch % 12 == pc) & ~np.isin(_ticks_and_keys(new), _ticks_and_keys(self.whole)))
+            other = np.append(kept.onset[np.isin((kept.pitch - pc) % 12, (1, 11))], np.iinfo(np.int64).max)
+            end[mine] = np.minimum(end[mine], other[np.searchsorted(other, new.onset[mine], 'right')])
+        return new.replace(duration=end - new.onset)
 
     def strike(self, new, quantised):
         "Give new notes, which stand on the grid, the onsets that the input has at their places: all of them, from low to high."
@@ -229,7 +244,7 @@ def guide(
     out = torch.add(without, apart, alpha=eased).masked_fill_(no, -torch.inf).log_softmax(-1)
     pressed = torch.add(without[:, pitches], apart[:, pitches], alpha=guidance).masked_fill_(no[:, pitches], -torch.inf).log_softmax(-1)
     share = out[:, pitches].logsumexp(-1, keepdim=True)                       # of pitches against all else, which guidance leaves as it is
-    out[:, pitches] = (pressed + share).nan_to_num_(-torch.inf)
+    out[:, pitches] = (pressed + share).nan_to_num_(-torch.inf, neginf=-torch.inf)
     return out
 
 # %% ../nbs/06c_decode.ipynb #0000001b
@@ -435,8 +450,9 @@ class Filling:
         if self.busy is None: return p
         places, end = p[:, self.lines.positions], p[:, self.lines.bar_id]
         total = lambda places, end: np.logaddexp(np.logaddexp.reduce(places, 1), end)
-        chosen = np.where(self.places(rows), places, -np.inf)
-        early = (self.lacking(rows)[0] > 0) & (chosen > -np.inf).any(1)
+        due, _ = self.lines.due(rows)                                         # a kept note is struck, however calm the bar is to be
+        chosen = np.where(self.places(rows) | (self.lines.position_of == due[:, None]), places, -np.inf)
+        early = ((self.lacking(rows)[0] > 0) | (due >= 0)) & (chosen > -np.inf).any(1)
         stop = np.where(early, -np.inf, end)
         before, after = total(places, end), total(chosen, stop)
         ok = after > -np.inf                                                  # where nothing would be left, what is kept needs it
@@ -476,6 +492,8 @@ class Lines:
         self.own = np.zeros((len(self.place) + 1, len(self.pitch_of)), bool)   # (places, P); the last is for places it doesn't
         self.own[np.searchsorted(self.place, notes[:, 0] * _PLACE + notes[:, 1]), notes[:, 2]] = True
         self.step, self.degree = step_of(self.pitch_of + part.lowest), (self.pitch_of + part.lowest) % 12
+        same = np.append(self.step[1:] == self.step[:-1], False)
+        self.shade = self.pitch_of + same - np.append(False, same[:-1])       # the other pitch of a step, as of a third the minor or the major one; where it has only one, itself
         self.held_as = self._held_as()
         self.struck, self.strange, whole = self._as_input(shown)
         self.free = keep.free(first, last, whole & (control.full is None)) if len(keep.notes) else None
@@ -541,8 +559,16 @@ class Lines:
         pending, self.pending = self.pending, [[] for _ in self.pending]
         return pending
 
+    def due(self, rows):
+        "Position and pitch index (r,) of the kept note that comes next in the bar of some rows; -1 where none does."
+        bar, here = self.bar[rows], np.maximum(self.position[rows], 0)
+        i = np.searchsorted(self.keep.key, (bar * _PLACE + here) * _KEY + self.pitch[rows], 'right')
+        self.left = self.keep.end[bar] - i if len(self.keep.key) else 0 * bar   # kept notes that are still to come in this bar
+        if not len(self.keep.key): return np.full((2, len(bar)), -1)
+        return np.where(self.left > 0, self.keep.notes[np.minimum(i, len(self.keep.notes) - 1)].T[1:3], -1)
+
     def mask(self, rows):
-        "What each of some rows may say next (r, V), bool."
+        "What each of some rows may say next (r, V), bool, whatever is kept."
         kind, bar, position, pitch, count = (x[rows] for x in (self.kind, self.bar, self.position, self.pitch, self.count))
         m = self.base[kind]
         pitches, positions = m[:, self.pitches], m[:, self.positions]          # views
@@ -550,45 +576,74 @@ class Lines:
         positions &= (self.position_of > position[:, None]) & (self.position_of < np.diff(self.part.start)[bar][:, None])
         pitches &= ~self.strange[bar - self.first]; positions &= self.struck[bar - self.first]
         m[kind == TIMESIG, self.bar_id] = False                                # a bar that had notes isn't left empty
-        i = np.searchsorted(self.keep.key, (bar * _PLACE + np.maximum(position, 0)) * _KEY + pitch, 'right')
-        left = self.keep.end[bar] - i if len(self.keep.key) else 0 * bar       # kept notes that are still to come in this bar
-        more = left + (np.maximum(self.filling.lacking(rows)[0], 0) if self.control.busy else 0)   # the least of notes to come
+        self.due(rows)
+        more = self.left + (np.maximum(self.filling.lacking(rows)[0], 0) if self.control.busy else 0)   # the least of notes to come
         if (over := count + 4 + 4 * more - self.part.room[bar]).max() > 0:     # a note takes three ids, at a new place four; what is to come needs its room
-            positions[over - 4 * (more - left) > 0] = False
+            positions[over - 4 * (more - self.left) > 0] = False
             pitches[(over > 1) & (kind != POSITION)] = False
-        if self.keep.names: self._hold(m, rows, kind, bar, position, pitch, i, left)
         self._rescue(m, kind)
         return m
 
-    def _hold(self, m, rows, kind, bar, position, pitch, i, left):
-        "Forbid what would touch what is kept."
-        k, pitches, positions = self.keep, m[:, self.pitches], m[:, self.positions]
+    def hold(self, p, rows):
+        """Take from log probabilities (r, V) what would touch what is kept. What a note here had that may not be goes to the other shade of its degree, else to going on elsewhere, and nothing to more notes here: those would pile up.
+        What a place, or the bar's end, that comes too late had goes to the kept note that is due, or to its place."""
+        kind, m, aim = self.kind[rows], *self._allowed(rows)
+        going = np.zeros(p.shape, bool)
+        going[:, self.positions] = going[:, self.bar_id] = True
+        aimed = np.flatnonzero(aim >= 0)
+        going[aimed, aim[aimed]] = True
+        out, lost = np.where(m, p, -np.inf), np.where(m, -np.inf, p)
+        here, gone = out[:, self.pitches], lost[:, self.pitches]
+        to = np.where((here > -np.inf)[:, self.shade], gone, -np.inf)         # the shade is there, and may be
+        gone[to > -np.inf] = -np.inf
+        here[:] = np.logaddexp(here, to[:, self.shade])
+        total = lambda x, where: np.logaddexp.reduce(np.where(where, x, -np.inf), 1)
+        out[aimed, aim[aimed]] = np.logaddexp(out[aimed, aim[aimed]], total(lost, going)[aimed])
+        before, more = total(out, going), total(lost, ~going)
+        some = before > -np.inf
+        out[some] += np.where(going, (np.logaddexp(before, more) - np.where(some, before, 0))[:, None], 0)[some]
+        left = out > -np.inf
+        self._rescue(left, kind)
+        out[left & (out == -np.inf)] = 0
+        return out
+
+    def _allowed(self, rows):
+        "What keeps clear of what is kept (r, V), bool; and the id (r,) of the kept note that is due here, or else of the place where the next one is, -1 where none is or it may not be yet."
+        k, kind, bar, position = self.keep, *(x[rows] for x in (self.kind, self.bar, self.position))
+        m = np.ones((len(bar), len(self.t)), bool)
+        pitches, positions, aim = m[:, self.pitches], m[:, self.positions], np.full(len(bar), -1)
+        at, key = self.due(rows)
         struck = (kind == POSITION) | (kind == DURATION)
         if self.free is not None: pitches[struck] &= self.free[(self.part.start[bar] - self.part.start[self.first] + position)[struck]]
         if k.may is not None: pitches &= k.may[bar]
-        if k.place is not None: self._in_rhythm(m, rows, kind, bar, position, pitch)
-        for r in np.flatnonzero((left > 0) & ((kind == TIMESIG) | struck)):
-            _, at, key, *_ = k.notes[i[r]]
+        if k.place is not None: self._in_rhythm(m, aim, rows)
+        for r in np.flatnonzero((at >= 0) & ((kind == TIMESIG) | struck)):
             m[r, self.bar_id] = False
-            if kind[r] != TIMESIG and at == position[r]:
-                positions[r], pitches[r, key:] = False, False
-                pitches[r, key] = not (self.need[r] > self.above[r, key] and pitches[r].any())   # a stroke's other notes must have room above
-            elif k.place is None: positions[r, at + 1:] = False; positions[r, at] = kind[r] != POSITION
+            if kind[r] != TIMESIG and at[r] == position[r]:
+                positions[r], pitches[r, key[r]:] = False, False
+                pitches[r, key[r]] = not (self.need[r] > self.above[r, key[r]] and pitches[r].any())   # a stroke's other notes must have room above
+                aim[r] = self.pitches.start + key[r]
+            elif k.place is None: positions[r, at[r] + 1:] = False; aim[r] = self.positions.start + at[r] if kind[r] != POSITION else -1
+        return m, np.where(m[np.arange(len(aim)), aim], aim, -1)
 
-    def _in_rhythm(self, m, rows, kind, bar, position, pitch):
+    def _in_rhythm(self, m, aim, rows):
         "Strike when the input does, and then only, and so many notes that every onset there has one."
         k, pitches, positions = self.keep, m[:, self.pitches], m[:, self.positions]
+        kind, bar, position, pitch = (x[rows] for x in (self.kind, self.bar, self.position, self.pitch))
         j = np.searchsorted(k.place, bar * _PLACE + position, 'right')
         following = np.where(j < len(k.place), k.place[np.minimum(j, len(k.place) - 1)], -1)
         more = following // _PLACE == bar
-        positions[:] = (more & ((kind == TIMESIG) | (kind == DURATION)))[:, None] & (self.position_of == (following % _PLACE)[:, None])
+        positions[:] = more[:, None] & (self.position_of == (following % _PLACE)[:, None])
+        go = more & ((kind == TIMESIG) | (kind == DURATION))
+        aim[go] = self.positions.start + (following % _PLACE)[go]
         m[more, self.bar_id] = False
         here = (bar * _PLACE + position) * _KEY
         held = np.searchsorted(k.key, here + _KEY) - np.searchsorted(k.key, here + pitch, 'right')   # kept notes that are still to come at this stroke
         self.need = np.where(position >= 0, k.size[np.maximum(j - 1, 0)] - self.here[rows] - held, 0)   # other notes that it still needs
-        self.above = pitches[:, ::-1].cumsum(1)[:, ::-1] - pitches             # (r, P) keys that are free above each
+        above = pitches & (self.pitch_of > pitch[:, None])
+        self.above = above[:, ::-1].cumsum(1)[:, ::-1] - above                # (r, P) keys that are free above each
         pitches &= self.above >= self.need[:, None] - 1
-        stay = (self.need > 0) & pitches.any(1) & (kind == DURATION)
+        stay = (self.need > 0) & (pitches & above).any(1) & (kind == DURATION)
         positions[stay] = False; m[stay, self.bar_id] = False
 
     def _rescue(self, m, kind):
@@ -714,6 +769,7 @@ def write_window(
             p = guide(*logits[:, at[going]], torch.as_tensor(lines.mask(going)), control.guidance, control.eased, lines.pitches).numpy()
             if np.any(control.anchor): p = p + lines.gain(going)
             if lines.filling: p = lines.filling.press(p, going)
+            if keep.names: p = lines.hold(p, going)
             for r, drawn in zip(going.tolist(), pick(p, control.temperature, control.top_p, [generators[r] for r in going]).tolist()):
                 lines.take(r, drawn); draft.learn(r, drawn)
                 at[r] += draft.passed(r)

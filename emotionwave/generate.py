@@ -48,7 +48,7 @@ def curve_of(
     if isinstance(valence, np.ndarray): valence = valence.tolist()
     if not isinstance(valence, (list, tuple)): return valence_of(valence)
     if not len(valence): raise ValueError('valence needs at least one number, got none')
-    number = lambda v: valence_of(float(v) if isinstance(v, (int, np.number)) or isinstance(v, str) and v.strip() in ('0', '1', '2') else v)
+    number = lambda v: valence_of(float(v) if isinstance(v, (int, np.number)) and not isinstance(v, bool) or isinstance(v, str) and v.strip() in ('0', '1', '2') else v)
     course = tuple(map(number, valence))
     return course if len(course) > 1 else course[0]
 
@@ -67,7 +67,7 @@ def asked_of(
     out = {}
     for name, wish in wishes.items():
         if wish is None: continue
-        try: out[name] = [float(c) for c in (wish.split(',') if isinstance(wish, str) else np.atleast_1d(wish).tolist())]
+        try: out[name] = [None if isinstance(c, bool) else float(c) for c in (wish.split(',') if isinstance(wish, str) else np.atleast_1d(wish).tolist())]
         except (ValueError, TypeError): out[name] = []
         if not out[name] or not set(out[name]) <= set(range(8)): raise ValueError(f'{name} is a class from 0 to 7, or several from the first bar to the last, got {wish!r}')
         out[name] = list(map(int, out[name]))
@@ -323,7 +323,8 @@ def versions(
     callback=None,     # called with (bars written, bars in all) now and then; may raise to cancel
 )->list:               # of `Result`, one a valence, in their order
     "Write several versions of a piece at once."
-    if isinstance(valences, str) or not np.ndim(valences) or not len(valences): raise ValueError(f"valences is a list of at least one, as in ['negative', 'positive'], got {valences!r}; transfer takes one")
+    if isinstance(valences, np.ndarray): valences = valences.tolist()
+    if not isinstance(valences, (list, tuple)) or not valences: raise ValueError(f"valences is a list of at least one, as in ['negative', 'positive'], got {valences!r}; transfer takes one")
     wanted, keep, asked = [curve_of(v) for v in valences], keeps_of(keep), asked_of(rhythm=rhythm, polyphony=polyphony)
     if 'rhythm' in keep and 'rhythm' in asked: raise ValueError('rhythm cannot be kept and asked to be another at once; give keep="rhythm" or rhythm=')
     candidates = CANDIDATES if candidates is None else candidates
@@ -340,7 +341,7 @@ def versions(
     classes = {n: classes_of(c, len(read.bar_ticks()) - 1, len(encoded)) for n, c in asked.items()}
     if strength == 0 and not classes: written = [[encoded[k] for k in range(len(encoded))]] * len(wanted)
     else:
-        shown = (np.random.default_rng(seed).random(len(part.notes)) < likeness) & skeleton_of(part, classes)
+        shown = (np.random.default_rng(seed).random(len(part.notes)) < likeness) & skeleton_of(part, classes) | held.own
         valence = [bar_valences(v, len(encoded)) for v in wanted]
         job = Job(quick, tokenizer, encoded, part, held, shown, control_of(strength, temperature, top_p, anchors(key.mode, valence, strength, likeness, candidates), classes, likeness > 0),
                   [conditions_of(quick.model.config, part, v, strength, classes) for v in wanted], valence,
@@ -354,17 +355,18 @@ def versions(
 
 def _check(strength, likeness, seed, temperature, top_p, candidates, bars):
     "Raise `ValueError` for settings that make no sense."
-    whole, number = (int, np.integer), (int, float, np.integer, np.floating)
-    if not isinstance(seed, whole) or not 0 <= seed < 2**57: raise ValueError(f'seed must be a whole number from 0 to 2**57 - 1, got {seed!r}')
+    def whole(x): return isinstance(x, (int, np.integer)) and not isinstance(x, bool)
+    def number(x): return whole(x) or isinstance(x, (float, np.floating))
+    if not whole(seed) or not 0 <= seed < 2**57: raise ValueError(f'seed must be a whole number from 0 to 2**57 - 1, got {seed!r}')
     for name, value, low, high in (('likeness', likeness, 0., 1.), ('strength', strength, 0., 10.), ('temperature', temperature, 0., 5.), ('candidates', candidates, 1, 64)):
-        if not isinstance(value, whole if name == 'candidates' else number) or not low <= value <= high: raise ValueError(f'{name} must be {"a whole number " * (name == "candidates")}from {low} to {high}, got {value!r}')
-    if not isinstance(top_p, number) or not 0 < top_p <= 1: raise ValueError(f'top_p must be above 0 and at most 1, got {top_p!r}')
-    if bars is not None and not (isinstance(bars, (tuple, list)) and len(bars) == 2 and all(isinstance(b, whole) for b in bars)): raise ValueError(f'bars is (first, last), two whole numbers from 0, the last bar not included, got {bars!r}')
+        if not (whole if name == 'candidates' else number)(value) or not low <= value <= high: raise ValueError(f'{name} must be {"a whole number " * (name == "candidates")}from {low} to {high}, got {value!r}')
+    if not number(top_p) or not 0 < top_p <= 1: raise ValueError(f'top_p must be above 0 and at most 1, got {top_p!r}')
+    if bars is not None and not (isinstance(bars, (tuple, list)) and len(bars) == 2 and all(map(whole, bars))): raise ValueError(f'bars is (first, last), two whole numbers from 0, the last bar not included, got {bars!r}')
 
 def _finish(ids, song, read, encoded, held, tokenizer, quantised, valence, strength, touched):
     "Make a song of a version's ids, with what it keeps of the input: tempos, meters, pedal, name, grid, what is kept; and let no key sound twice at once."
     made = played(tokenizer.decode(tokenizer.fill(encoded, ids)), encoded.bar_tick, valence, strength, touched)
-    made = only(made, ~held.among(made))                                      # new notes were held until they would rub against what is kept
+    made = held.let_go(only(made, ~held.among(made)))
     made = held.strike(made, quantised) if 'rhythm' in held.names else regroove(made, read, quantised)
     inside = made.onset < song.bar_ticks()[-1]                                # very short bars are read several at a time, beyond the last of them
     made = only(made, inside)

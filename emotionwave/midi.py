@@ -211,11 +211,12 @@ def _steps(default, tick, *values):
     return np.append(0, tick), *(np.append(d, v) for d, v in zip(default, values))
 
 def _upper(tracks):
-    "Of the program and pitches of each track: which notes are of the upper one, where just two have notes and both are the same instrument; else None."
+    "Of the program and pitches of each track: which notes are of the upper one, where just two have notes, each a tenth of them at least, and both are the same instrument; else None."
     tracks = [(program, pitch) for program, pitch in tracks if len(pitch)]
-    if len(tracks) != 2 or tracks[0][0] != tracks[1][0]: return None
+    size = [len(pitch) for _, pitch in tracks]
+    if len(tracks) != 2 or tracks[0][0] != tracks[1][0] or 10 * min(size) < sum(size): return None
     a, b = (np.mean(pitch) for _, pitch in tracks)
-    return np.repeat([a > b, b > a], [len(pitch) for _, pitch in tracks]) if a != b else None
+    return np.repeat([a > b, b > a], size) if a != b else None
 
 def _song(notes, tempos, meters, pedals, tpq, name, right=None):
     "Build a `Song` of columns as another library gave them: onset, duration, pitch, velocity; tick, bpm; tick, num, den; tick, value."

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 from emotionwave import generate
-from emotionwave.decode import FULL, Control, Draft, Keep, Lines, Part, QuickDecoder, keeps_of, kept_notes, readable_meter, write_window
+from emotionwave.decode import FULL, KEEPS, Control, Draft, Keep, Lines, Part, QuickDecoder, keeps_of, kept_notes, readable_meter, write_window
 from emotionwave.generate import transfer, versions
 from emotionwave.midi import Key, Song, find_key, read_song
 from emotionwave.model import EmotionVAE, ModelConfig, condition_row
@@ -167,19 +167,62 @@ def test_notes_that_are_kept_are_kept_exactly(make, keep, tiny):
         if keep == ('left', 'right'): assert [n for n in have if n in set(want)] == want
         same_frame(r.song, song)
 
-@pytest.mark.parametrize('keep', ['melody', 'left', 'right', ('melody', 'harmony')])
-def test_nothing_rubs_against_what_is_kept_but_what_the_input_has_there(keep, tiny):
+def two_voices():
+    "A tune over a slower one."
     song = tune(12, each=8, seed=4)
-    low = song.replace(pitch=song.pitch - 19, duration=song.duration * 2)      # beneath it, longer
-    song = song.replace(**{k: np.append(getattr(song, k), getattr(low, k)) for k in ('onset', 'duration', 'pitch', 'velocity')})
+    low = song.replace(pitch=song.pitch - 19, duration=song.duration * 2)
+    return song.replace(**{k: np.append(getattr(song, k), getattr(low, k)) for k in ('onset', 'duration', 'pitch', 'velocity')})
+
+@pytest.mark.parametrize('likeness', [1, .5])
+@pytest.mark.parametrize('keep', ['melody', 'left', 'right', ('melody', 'harmony')])
+def test_nothing_rubs_against_what_is_kept_but_what_the_input_has_there(keep, likeness, tiny):
+    from emotionwave.model import DEGREE
+    song = two_voices(); tonic = find_key(song).tonic
     held = [n for n, k in zip(notes(song), kept_notes(song, keeps_of(keep))) if k]
     own, fresh = {n[::2] for n in notes(song)}, 0
-    for r in versions(song, ['negative', 'positive'], keep=keep, candidates=1, temperature=1.5, model=tiny):
-        for o, _, p, _ in set(notes(r.song)) - set(held):
+    degree = lambda p: DEGREE[(p - tonic) % 12]
+    for r in versions(song, ['negative', 'positive'], keep=keep, likeness=likeness, candidates=1, temperature=1.5, model=tiny):
+        for o, d, p, _ in set(notes(r.song)) - set(held):
             if (o, p) in own: continue
             fresh += 1
-            assert not any((p - q) % 12 in (1, 11) and a <= o < a + d for a, d, q, _ in held)
+            assert not any((p - q) % 12 in (1, 11) and a < o + d and o < a + b for a, b, q, _ in held)   # not for a moment
+            shades = {q % 12 for a, _, q, _ in held if a // 1920 == o // 1920 and degree(q) == degree(p)}
+            assert not shades or p % 12 in shades                             # no major third where a minor one is kept
     assert fresh > 5
+
+@pytest.mark.parametrize('keep', ['melody', 'left', 'right', 'harmony'])
+@pytest.mark.parametrize('name', ['prelude_in_a', 'ode_to_joy', 'greensleeves'])
+def test_what_is_kept_makes_no_bar_fuller(name, keep):
+    for r in versions(SAMPLES / f'{name}.mid', ['negative', 'positive'], bars=(0, 6), keep=keep, candidates=2): assert abs(len(r.song) / len(r.source) - 1) < .1
+
+def test_what_is_kept_makes_no_calm_bar_fuller():
+    song = read_song(SAMPLES / 'minuet_in_g.mid').bars(4, 12)
+    for keep in ('melody', 'left'):
+        new = transfer(song, 'negative', keep=keep, rhythm=0, candidates=1).song
+        assert len(new) < len(song) and set(new.onset.tolist()) <= set(song.onset.tolist())
+
+def test_what_may_not_be_said_never_goes_to_more_notes_at_the_same_place(net):
+    song, tokens = two_voices(), net[1]
+    part = Part.of(tokens.encode(song, 0), tokens, song, Key(0, 'major', 1.))
+    rng = np.random.default_rng(0)
+    for keep in KEEPS:
+        lines = Lines(tokens, part, Keep(song, part, tokens, 0, (keep,)), np.ones(len(part.notes), bool), Control(1., 1.), 1, 0, 4)
+        for step in range(200):
+            if lines.done[0]: break
+            p = np.where(lines.mask(np.array([0])), rng.normal(size=(1, len(tokens))), -np.inf)
+            new = lines.hold(p, np.array([0]))
+            if lines.kind[0] == DURATION and keep != 'rhythm':                # a rhythm may need more notes for its onsets
+                assert np.isclose(np.exp(new).sum(), np.exp(p).sum())
+                due = lines.due(np.array([0])); here = np.arange(new.shape[1])[lines.pitches] != (lines.pitches.start + due[1, 0] if due[0, 0] == lines.position[0] else -1)
+                assert np.exp(new[0, lines.pitches])[here].sum() <= np.exp(p[0, lines.pitches])[here].sum() + 1e-9
+            lines.take(0, int(rng.choice(new.shape[1], p=np.exp(new[0]) / np.exp(new[0]).sum())))
+
+def test_a_melody_beneath_the_other_hand_is_kept(tiny):
+    beat = 480 * np.arange(16)
+    song = Song(np.tile(beat, 2), [480] * 32, np.append(np.tile([72, 74, 76, 77], 4), np.tile([48, 50, 84, 52], 4)), [70] * 32, right=[True] * 16 + [False] * 16)
+    tops = {n for n, r in zip(notes(song), song.right) if r}
+    assert {n for n, k in zip(notes(song), kept_notes(song, ('melody',))) if k} == tops
+    for r in versions(song, ['negative', 'positive'], keep='melody', candidates=1, temperature=2., model=tiny): assert tops <= set(notes(r.song))
 
 @pytest.mark.parametrize('make', [lambda: tune(12, each=8, seed=4), changing, played])
 def test_a_piece_of_which_all_is_kept_gains_no_note(make, tiny):
@@ -396,7 +439,8 @@ def test_a_result_tells_its_figures(tiny):
 @pytest.mark.parametrize('settings,says', [(dict(valence=3), 'valence is 1 or "negative"'), (dict(valence=True), 'valence is'), (dict(strength=-1), 'strength must be'), (dict(likeness=2), 'likeness must be'),
     (dict(top_p=0), 'top_p must be'), (dict(temperature=-.1), 'temperature must be'), (dict(seed=-1), 'seed must be'), (dict(candidates=0), 'candidates must be'), (dict(keep='tune'), 'keep may be'), (dict(valence=[.1, 3]), 'valence is 1 or'), (dict(bars=(90, 98)), 'bars 90:98 of a song of 8 bars'),
     (dict(bars='0:2'), 'bars is .first, last.'), (dict(bars=(0., 2.)), 'bars is'), (dict(bars=(0,)), 'bars is'), (dict(keep=5), 'keep may be'), (dict(keep=['melody', 3]), 'keep may be'), (dict(seed=1.5), 'seed must be a whole'),
-    (dict(candidates=2.5), 'candidates must be a whole'), (dict(strength='much'), 'strength must be from'), (dict(top_p=None), 'top_p must be'), (dict(valence=[None, .2]), 'valence is 1 or'), (dict(valence=None), 'valence is 1 or')])
+    (dict(candidates=2.5), 'candidates must be a whole'), (dict(strength='much'), 'strength must be from'), (dict(top_p=None), 'top_p must be'), (dict(valence=[None, .2]), 'valence is 1 or'), (dict(valence=None), 'valence is 1 or'),
+    (dict(valence=[True]), 'valence is 1 or'), (dict(strength=True), 'strength must be'), (dict(seed=True), 'seed must be'), (dict(candidates=True), 'candidates must be'), (dict(rhythm=True), 'rhythm is a class'), (dict(bars=(False, True)), 'bars is')])
 def test_a_wrong_setting_is_named(settings, says, tiny):
     with pytest.raises(ValueError, match=says): transfer(tune(), **{**dict(valence='negative', model=tiny), **settings})
 

@@ -97,7 +97,7 @@ def played(
 # %% ../nbs/06d_playing.ipynb #00000016
 LOW, CLOSE = 48, 4             # below this pitch, intervals of at most so many semitones are mud
 DEEP = 28                      # below this pitch (E1) a bass growls
-STAY = .1                      # share of the notes that may stay where they are, and that may growl, when a piece is played an octave lower
+STAY = .1                      # share of the notes that may stay where they are, and that may be mud, when a piece is played an octave lower
 
 def close_below(
     song:Song,         # no pitch of it sounds twice at once
@@ -117,13 +117,13 @@ def close_below(
 def lowered(
     song:Song,         # no pitch of it sounds twice at once
 )->Song:
-    "Play an octave lower, chords in the bass opened; as it is where this would leave more than `STAY` of the notes behind, or bring as many below `DEEP`."
+    "Play an octave lower, chords in the bass opened and nothing below `DEEP`; as it is where this would leave more than `STAY` of the notes behind, or as many as mud."
     if not len(song): return song
     new = song.replace(pitch=song.pitch - 12)
     key = np.searchsorted(song.bar_ticks(), song.onset, 'right') * 128 + song.pitch
-    stay = np.isin(key, key[close_below(new) & ~hands(song)])                 # a note that comes again in its bar stays each time
-    pitch = np.where(stay, song.pitch, new.pitch)
-    return unlap(song.replace(pitch=pitch)) if max(stay.mean(), (pitch < DEEP).mean()) <= STAY else song
+    stay = np.isin(key, key[(close_below(new) | (new.pitch < DEEP)) & ~hands(song)])   # a note that comes again in its bar stays each time
+    new = song.replace(pitch=np.where(stay, song.pitch, new.pitch))
+    return unlap(new) if max(stay.mean(), close_below(new).mean()) <= STAY and new.pitch.min() >= DEEP else song
 
 # %% ../nbs/06d_playing.ipynb #0000001a
 def regroove(

@@ -66,8 +66,9 @@ class _Parser(argparse.ArgumentParser):
     def parse_known_args(self, args=None, namespace=None):
         joined = []
         for word in sys.argv[1:] if args is None else args:
-            more = len(joined) > 1 and joined[-2] in SEVERAL and not joined[-1].startswith('-') and SEVERAL[joined[-2]](word)
-            if more: joined[-1] += f',{word}'
+            if len(joined) > 1 and joined[-2] in SEVERAL and not joined[-1].startswith('-'): option = joined[-2]
+            else: option = joined[-1].partition('=')[0] if joined and '=' in joined[-1] else None
+            if option in SEVERAL and SEVERAL[option](word): joined[-1] += f',{word}'
             else: joined.append(word)
         return super().parse_known_args(joined, namespace)
 
@@ -90,7 +91,7 @@ def parser():
     t.add_argument('--likeness', type=float, default=1., help="share of the piece's skeleton (onsets, lengths, steps) that is kept in sight, 0 to 1 (default: 1)")
     t.add_argument('--temperature', type=float, default=.7, help='0 for the likeliest notes, higher for bolder ones (default: 0.7)')
     t.add_argument('--top-p', type=float, default=.95, help='share of the probability that notes are drawn from, the likeliest first (default: 0.95)')
-    t.add_argument('--keep', type=parts, default=(), metavar='PART', help='parts that stay exactly as they are: melody, rhythm, harmony, left, right (hands, as the two tracks of a file have them, else told apart by register), or several, as in melody left')
+    t.add_argument('--keep', type=parts, action='extend', default=[], metavar='PART', help='parts that stay exactly as they are: melody, rhythm, harmony, left, right (hands, as the two tracks of a file have them, else told apart by register), or several, as in melody left')
     t.add_argument('--rhythm', metavar='CLASS', help='how busy bars are to be, from 0 (calm) to 7 (busy), or several with commas from the first bar to the last (default: as they are)')
     t.add_argument('--polyphony', metavar='CLASS', help='how full bars are to be, from 0 (one or two notes at a time) to 7 (more than six), likewise (default: as they are)')
     t.add_argument('--candidates', type=int, help='how many versions are drawn, of which the best is kept (default: 6)')
@@ -99,7 +100,7 @@ def parser():
     t.add_argument('--quiet', action='store_true', help='no progress bar')
     l = command('listen', 'render a MIDI file as sound and as a piano roll')
     l.add_argument('input', type=Path, help='a MIDI file')
-    l.add_argument('--output', type=Path, help='WAV file to write')
+    l.add_argument('--output', type=Path, help='WAV or MP3 file to write (default: NAME.wav here, if no picture is asked for)')
     l.add_argument('--roll', type=Path, help='PNG file to write')
     d = command('download', 'fetch public corpora, checked and unpacked; a stopped download goes on where it was')
     d.add_argument('names', nargs='*', metavar='NAME', help='one or several; none lists what there is')
@@ -176,11 +177,17 @@ def _writable(folder, make=False):
     if not folder.is_dir(): raise FileNotFoundError(f'{folder}: {"not a folder" if folder.exists() else "no such folder; make it first"}')
     if not os.access(folder, os.W_OK): raise PermissionError(f'{folder}: not writable; choose another place for --output')
 
+def _copy(source, folder):
+    "Where a copy of the input goes, beside its versions; None where it lies already. Another piece of that name isn't written over."
+    place = folder / f'{source.stem}.mid'
+    if not place.exists(): return place
+    if place.read_bytes() != source.read_bytes(): raise FileExistsError(f'{place}: is another piece, which would be lost; give another folder for --output')
+
 def _write(source, results, places, copy=None):
     "Save every version of a piece, and a copy of the input if asked for, or none of them; a folder that is missing is made."
     from emotionwave.midi import write_atomic
     jobs = [(place, result.save) for result, (_, place) in zip(results, places)]
-    if copy and copy.resolve() != source.resolve(): jobs.append((copy, lambda p: write_atomic(p, source.read_bytes())))
+    if copy: jobs.append((copy, lambda p: write_atomic(p, source.read_bytes())))
     folder = places[0][1].parent
     new, made = [], [p for p in (folder, *folder.parents) if not p.exists()]
     folder.mkdir(parents=True, exist_ok=True)
@@ -211,11 +218,11 @@ def transfer_folder(args, bars):
         for f in files:
             progress.set_description(f.stem[:30])
             try:
-                places, copy = _names(f, args.valence, out), out / f'{f.stem}.mid'
-                if other := next((taken[p.name] for p in (copy, *(p for _, p in places)) if p.name in taken), None):
-                    raise ValueError(f'would be written over what is written of {other}; rename one of them')
+                places = _names(f, args.valence, out); names = [f'{f.stem}.mid', *(p.name for _, p in places)]
+                if other := next((taken[n] for n in names if n in taken), None): raise ValueError(f'would be written over what is written of {other}; rename one of them')
+                copy = _copy(f, out)
                 _write(f, versions(f, [v for v, _ in places], bars=bars, **_settings(args)), places, copy)
-                taken |= {p.name: f.name for p in (copy, *(p for _, p in places))}
+                taken |= dict.fromkeys(names, f.name)
             except (ValueError, OSError) as e: skipped.append(f'{f.name}: {_line(e).removeprefix(f"{f}: ")}')
             progress.update()
     print(f'{len(files) - len(skipped)} of {len(files)} pieces written to {out}')
@@ -234,7 +241,9 @@ def transfer(args):
         if folder.suffix.lower() in MIDI: raise ValueError(f'--valence both writes several files; --output must be a folder, got {folder}')
         _writable(folder, make=True)
         places = _names(args.input, 'both', folder)
+        copy = _copy(args.input, folder) if args.output and args.input.is_file() else None
     else:
+        copy = None
         places = [(args.valence, args.output or _names(args.input, args.valence, Path('.'))[0][1])]
         _writable(places[0][1].parent)
     for _, p in places:
@@ -245,7 +254,7 @@ def transfer(args):
     with _bar(args.quiet, unit='bar') as progress:
         def callback(done, total): progress.total = total; progress.update(done - progress.n)
         results = versions(args.input, [v for v, _ in places], bars=bars, callback=callback, **_settings(args))
-    _write(args.input, results, places, folder / f'{args.input.stem}.mid' if both and args.output else None)
+    _write(args.input, results, places, copy)
     for result, (_, place) in zip(results, places):
         if len(result.source): became = f'towards valence {result.asked} · {result.line}' + ' · no pitch is changed' * result.same_notes
         else: became = f'has no notes in bars {args.bars}, so there was nothing to change'
@@ -255,13 +264,15 @@ def transfer(args):
 def listen(args):
     "Render sound and picture; returns the exit status."
     from emotionwave.midi import read_song, write_atomic
-    from emotionwave.listen import draw, png, save_wav, synth_name
+    from emotionwave.listen import draw, png, save_mp3, save_wav, synth_name
     song = read_song(args.input)
     wav = args.output or (None if args.roll else Path(f'{args.input.stem}.wav'))
-    for p in filter(None, (wav, args.roll)):
+    for p, kinds in ((wav, ('.wav', '.mp3')), (args.roll, ('.png',))):
+        if not p: continue
         _writable(p.parent)
         if p.exists() and p.samefile(args.input): raise ValueError(f'{p}: is the input, which would be lost; give another name')
-    if wav: save_wav(song, wav); print(f'{wav}: sound by {synth_name()}')
+        if p.suffix.lower() not in kinds: raise ValueError(f'{p}: give {"--roll" if p == args.roll else "--output"} a name that ends in {" or ".join(kinds)}')
+    if wav: (save_mp3 if wav.suffix.lower() == '.mp3' else save_wav)(song, wav); print(f'{wav}: sound by {synth_name()}')
     if args.roll: write_atomic(args.roll, png(draw(song))); print(args.roll)
     return 0
 

@@ -28,6 +28,7 @@ ROWS = {                                                                       #
     'anchor': ("the input's own pitches gain nothing", {'ANCHOR': 0.}),
     'guidance': ('guidance 3', {'GUIDANCE': 3.}),
     'one': ('one candidate', {'CANDIDATES': 1}),
+    'amount': ('however many notes a candidate has', {'AMOUNT': 0.}),
     'late': ('moved by an octave only when .4 away', {'REGISTER': .4}),
     'register': ('never moved by an octave', {'REGISTER': np.inf}),
     'touch': ('lengths as they are', {'TOUCH': 1.}),

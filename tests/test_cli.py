@@ -3,7 +3,7 @@ import json, os, re, select, shlex, shutil, signal, struct, subprocess, sys, tim
 from pathlib import Path
 import numpy as np
 import pytest
-from emotionwave.cli import main
+from emotionwave.cli import main, parser
 from emotionwave.midi import Song, read_song
 sys.path.insert(0, str(Path(__file__).parent))
 from test_midi import events, meter, midi, off, on, TWO, END
@@ -176,7 +176,7 @@ BAD = {                                                                         
     'strength': (None, [SONG, '--strength', '-1'], 'strength must be from 0'),
     'likeness': (None, [SONG, '--likeness', '1.5'], 'likeness must be from 0.0 to 1.0, got 1.5'),
     'temperature': (None, [SONG, '--temperature', 'nan'], 'temperature must be from 0'),
-    'candidates': (None, [SONG, '--candidates', '0'], 'candidates must be from 1'),
+    'candidates': (None, [SONG, '--candidates', '0'], 'candidates must be a whole number from 1'),
     'seed below 0': (None, [SONG, '--seed', '-1'], 'seed must be'),
     'seed too large': (None, [SONG, '--seed', str(2**70)], 'seed must be'),
     'output in a missing folder': (None, [SONG, '--output', 'no/where/x.mid'], 'no/where: no such folder; make it first'),
@@ -375,3 +375,29 @@ def test_listen_never_writes_over_its_input(command, here):
     for option in ('--output', '--roll'):
         status, _, err = command('listen', 'a.mid', option, 'a.mid')
         assert status == 1 and 'would be lost' in err[0] and (here / 'a.mid').read_bytes() == before
+
+
+# ---- what is there stays
+
+def test_a_copy_of_the_input_is_not_written_over_another_piece(tmp_path, tiny, capsys):
+    (tmp_path / 'out').mkdir(); (tmp_path / 'in').mkdir()
+    for name in ('minuet_in_g', 'theme_in_a'): (tmp_path / 'in' / f'{name}.mid').write_bytes((SAMPLES / f'{name}.mid').read_bytes())
+    other = tmp_path / 'out' / 'minuet_in_g.mid'; other.write_bytes((SAMPLES / 'greensleeves.mid').read_bytes()); before = other.read_bytes()
+    brief = ['--bars', '0:2', '--candidates', '1', '--model', str(tiny), '--quiet', '--output', str(tmp_path / 'out')]
+    assert main(['transfer', str(tmp_path / 'in' / 'minuet_in_g.mid'), '--valence', 'both', *brief]) == 1
+    assert 'is another piece, which would be lost' in capsys.readouterr().err and [p.name for p in (tmp_path / 'out').iterdir()] == [other.name]
+    assert main(['transfer', str(tmp_path / 'in'), '--valence', 'both', *brief]) == 1
+    assert 'skipped' in capsys.readouterr().err and other.read_bytes() == before and (tmp_path / 'out' / 'theme_in_a_1.mid').exists()
+    assert main(['transfer', str(tmp_path / 'in' / 'theme_in_a.mid'), '--valence', 'both', *brief]) == 0   # its own copy is there already
+
+def test_parts_may_be_named_in_any_way():
+    for words in (['--keep', 'melody', 'left', 'x.mid'], ['--keep', 'melody', '--keep', 'left', 'x.mid'], ['--keep=melody', 'left', 'x.mid'], ['x.mid', '--keep', 'melody,left']):
+        args = parser().parse_args(['transfer', *words])
+        assert args.keep == ['melody', 'left'] and str(args.input) == 'x.mid'
+
+def test_listen_writes_what_a_name_says(tmp_path, capsys):
+    song = str(SAMPLES / 'minuet_in_g.mid')
+    for words, says in ((['--roll', 'q.txt'], 'give --roll a name that ends in .png'), (['--output', 'q.mid'], 'give --output a name that ends in .wav or .mp3')):
+        assert main(['listen', song, *words[:1], str(tmp_path / words[1])]) == 1 and says in capsys.readouterr().err
+    assert main(['listen', song, '--output', str(tmp_path / 'x.mp3')]) == 0 and (tmp_path / 'x.mp3').read_bytes()[:2] != b'RI'
+    assert [p.name for p in tmp_path.iterdir()] == ['x.mp3']

@@ -450,7 +450,7 @@ class Filling:
         if self.busy is None: return p
         places, end = p[:, self.lines.positions], p[:, self.lines.bar_id]
         total = lambda places, end: np.logaddexp(np.logaddexp.reduce(places, 1), end)
-        due, _ = self.lines.due(rows)                                         # a kept note is struck, however calm the bar is to be
+        due, *_ = self.lines.due(rows)                                        # a kept note is struck, however calm the bar is to be
         chosen = np.where(self.places(rows) | (self.lines.position_of == due[:, None]), places, -np.inf)
         early = ((self.lacking(rows)[0] > 0) | (due >= 0)) & (chosen > -np.inf).any(1)
         stop = np.where(early, -np.inf, end)
@@ -560,12 +560,12 @@ class Lines:
         return pending
 
     def due(self, rows):
-        "Position and pitch index (r,) of the kept note that comes next in the bar of some rows; -1 where none does."
+        "Position and pitch index of the kept note that comes next in the bar of some rows, -1 where none does, and how many are still to come in it: (3, r)."
         bar, here = self.bar[rows], np.maximum(self.position[rows], 0)
+        if not len(self.keep.key): return np.full((3, len(bar)), [[-1], [-1], [0]])
         i = np.searchsorted(self.keep.key, (bar * _PLACE + here) * _KEY + self.pitch[rows], 'right')
-        self.left = self.keep.end[bar] - i if len(self.keep.key) else 0 * bar   # kept notes that are still to come in this bar
-        if not len(self.keep.key): return np.full((2, len(bar)), -1)
-        return np.where(self.left > 0, self.keep.notes[np.minimum(i, len(self.keep.notes) - 1)].T[1:3], -1)
+        left = self.keep.end[bar] - i
+        return np.stack([*np.where(left > 0, self.keep.notes[np.minimum(i, len(self.keep.notes) - 1)].T[1:3], -1), left])
 
     def mask(self, rows):
         "What each of some rows may say next (r, V), bool, whatever is kept."
@@ -576,18 +576,18 @@ class Lines:
         positions &= (self.position_of > position[:, None]) & (self.position_of < np.diff(self.part.start)[bar][:, None])
         pitches &= ~self.strange[bar - self.first]; positions &= self.struck[bar - self.first]
         m[kind == TIMESIG, self.bar_id] = False                                # a bar that had notes isn't left empty
-        self.due(rows)
-        more = self.left + (np.maximum(self.filling.lacking(rows)[0], 0) if self.control.busy else 0)   # the least of notes to come
+        *_, left = self.due(rows)
+        more = left + (np.maximum(self.filling.lacking(rows)[0], 0) if self.control.busy else 0)   # the least of notes to come
         if (over := count + 4 + 4 * more - self.part.room[bar]).max() > 0:     # a note takes three ids, at a new place four; what is to come needs its room
-            positions[over - 4 * (more - self.left) > 0] = False
+            positions[over - 4 * (more - left) > 0] = False
             pitches[(over > 1) & (kind != POSITION)] = False
-        self._rescue(m, kind)
+        for r in np.flatnonzero(~m.any(1)): m[r, self.pitches if kind[r] == POSITION else self.bar_id] = True   # where nothing is left, a stroke gets any note, and a bar ends
         return m
 
     def hold(self, p, rows):
         """Take from log probabilities (r, V) what would touch what is kept. What a note here had that may not be goes to the other shade of its degree, else to going on elsewhere, and nothing to more notes here: those would pile up.
         What a place, or the bar's end, that comes too late had goes to the kept note that is due, or to its place."""
-        kind, m, aim = self.kind[rows], *self._allowed(rows)
+        m, aim = self._allowed(rows)
         going = np.zeros(p.shape, bool)
         going[:, self.positions] = going[:, self.bar_id] = True
         aimed = np.flatnonzero(aim >= 0)
@@ -602,17 +602,14 @@ class Lines:
         before, more = total(out, going), total(lost, ~going)
         some = before > -np.inf
         out[some] += np.where(going, (np.logaddexp(before, more) - np.where(some, before, 0))[:, None], 0)[some]
-        left = out > -np.inf
-        self._rescue(left, kind)
-        out[left & (out == -np.inf)] = 0
-        return out
+        return np.where((out > -np.inf).any(1)[:, None], out, p)               # where nothing is left, what is kept is put back in the end
 
     def _allowed(self, rows):
         "What keeps clear of what is kept (r, V), bool; and the id (r,) of the kept note that is due here, or else of the place where the next one is, -1 where none is or it may not be yet."
         k, kind, bar, position = self.keep, *(x[rows] for x in (self.kind, self.bar, self.position))
         m = np.ones((len(bar), len(self.t)), bool)
         pitches, positions, aim = m[:, self.pitches], m[:, self.positions], np.full(len(bar), -1)
-        at, key = self.due(rows)
+        at, key, _ = self.due(rows)
         struck = (kind == POSITION) | (kind == DURATION)
         if self.free is not None: pitches[struck] &= self.free[(self.part.start[bar] - self.part.start[self.first] + position)[struck]]
         if k.may is not None: pitches &= k.may[bar]
@@ -645,12 +642,6 @@ class Lines:
         pitches &= self.above >= self.need[:, None] - 1
         stay = (self.need > 0) & (pitches & above).any(1) & (kind == DURATION)
         positions[stay] = False; m[stay, self.bar_id] = False
-
-    def _rescue(self, m, kind):
-        "Where all that is forbidden leaves nothing, a stroke gets any note, and a bar ends."
-        for r in np.flatnonzero(~m.any(1)):
-            if kind[r] == POSITION: m[r, self.pitches] = True
-            else: m[r, self.bar_id] = True
 
     def gain(self, rows):
         "What the input's own notes gain (r, V), float."

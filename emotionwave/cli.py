@@ -95,7 +95,7 @@ def parser():
     t.add_argument('--rhythm', metavar='CLASS', help='how busy bars are to be, from 0 (calm) to 7 (busy), or several with commas from the first bar to the last (default: as they are)')
     t.add_argument('--polyphony', metavar='CLASS', help='how full bars are to be, from 0 (one or two notes at a time) to 7 (more than six), likewise (default: as they are)')
     t.add_argument('--candidates', type=int, help='how many versions are drawn, of which the best is kept (default: 6)')
-    t.add_argument('--seed', type=int, default=0, help='same seed, same bytes (default: 0)')
+    t.add_argument('--seed', type=int, default=0, help='same seed, same bytes on the same machine (default: 0)')
     t.add_argument('--model', type=Path, help="a checkpoint's folder (default: the one that ships)")
     t.add_argument('--quiet', action='store_true', help='no progress bar')
     l = command('listen', 'render a MIDI file as sound and as a piano roll')

@@ -76,11 +76,16 @@ def progress(name, start):
 
 # ---- measuring
 
+def _unlike(lines, shown):
+    "In place of `Lines._as_input`: no place, no pitch and no bar is the input's alone."
+    K = lines.last - lines.first
+    return np.ones((K, len(lines.position_of)), bool), np.zeros((K, len(lines.pitch_of)), bool), np.zeros(K, bool)
+
 @contextlib.contextmanager
 def unaided(config):
     "Let `versions` give the network what it was trained with, and nothing else help it: no anchor for the input's pitches, no places and pitches that are the input's alone, no lean of lengths, register or polyphony."
-    new = {(generate, 'GUIDANCE'): GUIDANCE, (generate, 'ANCHOR'): 0., (generate, 'SHIFT'): (0, 0), (generate, 'played'): lambda new, *_: new, (generate, 'REGISTER'): np.inf,
-           (decode.Lines, '_as_input'): lambda self, shown: (np.ones((self.last - self.first, len(self.position_of)), bool), np.zeros((self.last - self.first, len(self.pitch_of)), bool))}
+    new = {(generate, 'GUIDANCE'): GUIDANCE, (generate, 'ANCHOR'): 0., (generate, 'SHIFT'): (0, 0), (generate, 'played'): lambda new, *_: new, (generate, 'REGISTER'): np.inf, (generate, 'AMOUNT'): 0.,
+           (decode.Lines, '_as_input'): _unlike}
     if not config.spell: new[decode, 'spell_major'] = lambda notes, *_: notes.copy()
     if not config.skeleton:
         new[generate, 'write_window'] = lambda net, tokenizer, part, rows, shown, *more: decode.write_window(net, tokenizer, part, rows, np.zeros_like(shown), *more)

@@ -219,7 +219,7 @@ def _upper(tracks):
     return np.repeat([a > b, b > a], size) if a != b else None
 
 def _song(notes, tempos, meters, pedals, tpq, name, right=None):
-    "Build a `Song` of columns as another library gave them: onset, duration, pitch, velocity; tick, bpm; tick, num, den; tick, value."
+    "Build a `Song` of columns as another library gave them: onset, duration, pitch, velocity; tick, bpm; tick, num, den; tick, value; and which notes are of the upper track."
     onset, duration, pitch, velocity = (np.asarray(x, np.int64) for x in notes)
     if len(onset) and onset.min() < 0: raise MidiError(f'{name or "song"}: a note starts before the beginning, at tick {onset.min()}')
     if len(pitch) and (pitch.min() < 0 or pitch.max() > 127):

@@ -312,7 +312,6 @@ for kill in range(60):
 print(len(seen))
 '''
 
-@pytest.mark.skipif(not hasattr(os, 'fork'), reason='needs fork')
 @pytest.mark.parametrize('name', ['.new', '.old'])
 def test_a_save_that_was_cut_off_is_found_from_the_folder_one_stands_in(name, tmp_path, monkeypatch):
     from emotionwave.checkpoint import find_checkpoint
@@ -323,6 +322,7 @@ def test_a_save_that_was_cut_off_is_found_from_the_folder_one_stands_in(name, tm
     for none in ('..', '/'):
         with pytest.raises(FileNotFoundError, match='no checkpoint'): find_checkpoint(none)
 
+@pytest.mark.skipif(not hasattr(os, 'fork'), reason='needs fork')
 def test_a_process_killed_while_saving_leaves_a_checkpoint_that_loads(tmp_path):
     done = subprocess.run([sys.executable, '-c', KILLED, tmp_path], capture_output=True, text=True, timeout=200, env=dict(os.environ, PYTHONPATH=str(ROOT), OMP_NUM_THREADS='1'))
     assert done.returncode == 0, done.stderr[-1500:]

@@ -62,10 +62,11 @@ def _is_numbers(text):
 SEVERAL = {'--keep': lambda word: set(parts(word)) <= set(PARTS), '--strengths': _is_numbers}   # option -> whether a further word is one of its
 
 class _Parser(argparse.ArgumentParser):
-    "A parser that joins the words of an option of `SEVERAL` with commas, so that an input which follows them isn't taken for one."
+    "A parser that joins the words of an option of `SEVERAL` with commas, so that an input which follows them isn't taken for one; and a value that begins with a minus, as in -4:-2, to its option, so that it isn't taken for another."
     def parse_known_args(self, args=None, namespace=None):
         joined = []
         for word in sys.argv[1:] if args is None else args:
+            if joined and joined[-1].startswith('--') and '=' not in joined[-1] and word[:1] == '-' and word[1:2].isdigit(): joined[-1] += f'={word}'; continue
             if len(joined) > 1 and joined[-2] in SEVERAL and not joined[-1].startswith('-'): option = joined[-2]
             else: option = joined[-1].partition('=')[0] if joined and '=' in joined[-1] else None
             if option in SEVERAL and SEVERAL[option](word): joined[-1] += f',{word}'
@@ -100,7 +101,7 @@ def parser():
     t.add_argument('--quiet', action='store_true', help='no progress bar')
     l = command('listen', 'render a MIDI file as sound and as a piano roll')
     l.add_argument('input', type=Path, help='a MIDI file')
-    l.add_argument('--output', type=Path, help='WAV or MP3 file to write (default: NAME.wav here, if no picture is asked for)')
+    l.add_argument('--output', type=Path, help='WAV or MP3 file to write (default: NAME.wav here, if there is none yet and no picture is asked for)')
     l.add_argument('--roll', type=Path, help='PNG file to write')
     d = command('download', 'fetch public corpora, checked and unpacked; a stopped download goes on where it was')
     d.add_argument('names', nargs='*', metavar='NAME', help='one or several; none lists what there is')
@@ -271,6 +272,7 @@ def listen(args):
         if not p: continue
         _writable(p.parent)
         if p.exists() and p.samefile(args.input): raise ValueError(f'{p}: is the input, which would be lost; give another name')
+        if p.exists() and p not in (args.output, args.roll): raise FileExistsError(f'{p}: exists already; say with --output where to write')
         if p.suffix.lower() not in kinds: raise ValueError(f'{p}: give {"--roll" if p == args.roll else "--output"} a name that ends in {" or ".join(kinds)}')
     if wav: (save_mp3 if wav.suffix.lower() == '.mp3' else save_wav)(song, wav); print(f'{wav}: sound by {synth_name()}')
     if args.roll: write_atomic(args.roll, png(draw(song))); print(args.roll)

@@ -274,7 +274,7 @@ class Result:
         "The figures in one line."
         f, v = self.figures, lambda p: '?' if np.isnan(p) else f'{p:.2f}'     # fewer than eight notes have no valence
         keys = ' → '.join(dict.fromkeys(filter(None, f['key'])))
-        return f"{keys} · heard {v(f['valence'][0])} → {v(f['valence'][1])} · harmony {v(f['sim_chr'])} and rhythm {v(f['sim_grv'])} alike · seed {self.seed}"
+        return f"{keys}{' · ' * bool(keys)}heard {v(f['valence'][0])} → {v(f['valence'][1])} · harmony {v(f['sim_chr'])} and rhythm {v(f['sim_grv'])} alike · seed {self.seed}"
 
     @property
     def same_notes(self):
@@ -331,7 +331,7 @@ def versions(
     wanted, keep, asked = [curve_of(v) for v in valences], keeps_of(keep), asked_of(rhythm=rhythm, polyphony=polyphony)
     if 'rhythm' in keep and 'rhythm' in asked: raise ValueError('rhythm cannot be kept and asked to be another at once; give keep="rhythm" or rhythm=')
     candidates = CANDIDATES if candidates is None else candidates
-    _check(strength, likeness, seed, temperature, top_p, candidates, bars)
+    _check(strength, likeness, seed, temperature, top_p, candidates, bars, callback)
     song = barred(as_song(source)); key = find_key(song)
     if bars is not None: song = song.bars(*bars)
     quick, tokenizer = _load(str(model or default_checkpoint()))
@@ -356,7 +356,7 @@ def versions(
     quantised = tokenizer.quantise(read, key.tonic)
     return [Result(_finish(np.concatenate(w), song, read, encoded, held, tokenizer, quantised, bar_valences(v, len(encoded)), strength, 'polyphony' not in classes), song, v, key, seed) for w, v in zip(written, wanted)]
 
-def _check(strength, likeness, seed, temperature, top_p, candidates, bars):
+def _check(strength, likeness, seed, temperature, top_p, candidates, bars, callback):
     "Raise `ValueError` for settings that make no sense."
     def whole(x): return isinstance(x, (int, np.integer)) and not isinstance(x, bool)
     def number(x): return whole(x) or isinstance(x, (float, np.floating))
@@ -365,6 +365,7 @@ def _check(strength, likeness, seed, temperature, top_p, candidates, bars):
         if not (whole if name == 'candidates' else number)(value) or not low <= value <= high: raise ValueError(f'{name} must be {"a whole number " * (name == "candidates")}from {low} to {high}, got {value!r}')
     if not number(top_p) or not 0 < top_p <= 1: raise ValueError(f'top_p must be above 0 and at most 1, got {top_p!r}')
     if bars is not None and not (isinstance(bars, (tuple, list)) and len(bars) == 2 and all(map(whole, bars))): raise ValueError(f'bars is (first, last), two whole numbers from 0, the last bar not included, got {bars!r}')
+    if callback is not None and not callable(callback): raise ValueError(f'callback is called with (bars written, bars in all), got {callback!r}')
 
 def _finish(ids, song, read, encoded, held, tokenizer, quantised, valence, strength, touched):
     "Make a song of a version's ids, with what it keeps of the input: tempos, meters, pedal, name, grid, what is kept; and let no key sound twice at once."

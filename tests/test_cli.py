@@ -395,6 +395,14 @@ def test_parts_may_be_named_in_any_way():
         args = parser().parse_args(['transfer', *words])
         assert args.keep == ['melody', 'left'] and str(args.input) == 'x.mid'
 
+def test_a_value_may_begin_with_a_minus(capsys):
+    for words, says in ((['--bars', '-4:-2'], 'bars -4:-2 of a song of 32 bars'), (['--valence', '-1,1'], 'valence is 1 or "negative"')):
+        assert main(['transfer', str(SAMPLES / 'minuet_in_g.mid'), *words, '--output', 'x.mid']) == 1 and says in capsys.readouterr().err
+
+def test_listen_without_a_name_replaces_no_sound(command, here):
+    shutil.copy(SAMPLES / 'minuet_in_g.mid', 'a.mid'); (here / 'a.wav').write_bytes(b'mine')
+    assert command('listen', 'a.mid')[0] == 1 and (here / 'a.wav').read_bytes() == b'mine'
+
 def test_listen_writes_what_a_name_says(tmp_path, capsys):
     song = str(SAMPLES / 'minuet_in_g.mid')
     for words, says in ((['--roll', 'q.txt'], 'give --roll a name that ends in .png'), (['--output', 'q.mid'], 'give --output a name that ends in .wav or .mp3')):

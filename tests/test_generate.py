@@ -433,6 +433,7 @@ def test_a_result_tells_its_figures(tiny):
     f = result.figures
     assert set(f) == {'valence', 'key', 'sim_chr', 'sim_grv', 'notes'} and f['notes'] == (16, len(result.song)) and 0 <= f['sim_chr'] <= 1 and result.figures is f
     assert 'alike' in result.line and '0.1 to 0.9' in repr(result)
+    assert transfer(Song(), model=tiny).line.startswith('heard ? → ?')
     same = transfer(tune(4), 1, strength=0, model=tiny).figures
     assert round(same['sim_chr'], 6) == round(same['sim_grv'], 6) == 1 and abs(same['valence'][0] - same['valence'][1]) < .05   # loudness has 32 levels
 
@@ -440,7 +441,7 @@ def test_a_result_tells_its_figures(tiny):
     (dict(top_p=0), 'top_p must be'), (dict(temperature=-.1), 'temperature must be'), (dict(seed=-1), 'seed must be'), (dict(candidates=0), 'candidates must be'), (dict(keep='tune'), 'keep may be'), (dict(valence=[.1, 3]), 'valence is 1 or'), (dict(bars=(90, 98)), 'bars 90:98 of a song of 8 bars'),
     (dict(bars='0:2'), 'bars is .first, last.'), (dict(bars=(0., 2.)), 'bars is'), (dict(bars=(0,)), 'bars is'), (dict(keep=5), 'keep may be'), (dict(keep=['melody', 3]), 'keep may be'), (dict(seed=1.5), 'seed must be a whole'),
     (dict(candidates=2.5), 'candidates must be a whole'), (dict(strength='much'), 'strength must be from'), (dict(top_p=None), 'top_p must be'), (dict(valence=[None, .2]), 'valence is 1 or'), (dict(valence=None), 'valence is 1 or'),
-    (dict(valence=[True]), 'valence is 1 or'), (dict(strength=True), 'strength must be'), (dict(seed=True), 'seed must be'), (dict(candidates=True), 'candidates must be'), (dict(rhythm=True), 'rhythm is a class'), (dict(bars=(False, True)), 'bars is')])
+    (dict(valence=[True]), 'valence is 1 or'), (dict(strength=True), 'strength must be'), (dict(seed=True), 'seed must be'), (dict(candidates=True), 'candidates must be'), (dict(rhythm=True), 'rhythm is a class'), (dict(bars=(False, True)), 'bars is'), (dict(callback=3), 'callback is called with')])
 def test_a_wrong_setting_is_named(settings, says, tiny):
     with pytest.raises(ValueError, match=says): transfer(tune(), **{**dict(valence='negative', model=tiny), **settings})
 

@@ -53,11 +53,13 @@ Stopped at any moment and started again, it goes on where it was.''',
 }
 
 def parts(text): return [w.strip() for w in text.split(',')]
-def numbers(text): return [float(w) for w in text.split(',')]
+def numbers(text):
+    try: return [float(w) for w in text.split(',')]
+    except ValueError: raise argparse.ArgumentTypeError(f'takes numbers, as in 0.5 1.5, got {text!r}') from None
 
 def _is_numbers(text):
     try: return bool(numbers(text))
-    except ValueError: return False
+    except argparse.ArgumentTypeError: return False
 
 SEVERAL = {'--keep': lambda word: set(parts(word)) <= set(PARTS), '--strengths': _is_numbers}   # option -> whether a further word is one of its
 
@@ -85,10 +87,10 @@ def parser():
                               formatter_class=argparse.RawDescriptionHelpFormatter)
     t = command('transfer', 'write a new version of a piece with another valence')
     t.add_argument('input', type=Path, help='a MIDI file, or a folder of them')
-    t.add_argument('--valence', default='positive', help='sad (or negative, or 1), happy (or positive, or 2), a number from 0.0 (sad) to 1.0 (happy), several with commas from the first bar to the last, or both (default: positive)')
+    t.add_argument('--valence', default='positive', help='sad (or negative, or 1), happy (or positive, or 2), a number from 0.0 (sad) to 1.0 (happy), several of these numbers or words with commas from the first bar to the last, or both (default: positive)')
     t.add_argument('--output', type=Path, help='file to write, which ends in .mid; a folder when there are several (default: NAME_1.mid, NAME_2.mid here, if there are none yet; for a folder, NAME_versions)')
     t.add_argument('--bars', metavar='A:B', help='bars A to B-1 only, counted from 0')
-    t.add_argument('--strength', type=float, default=1., help='how hard the valence is pressed: 0 rebuilds the input, above 1 is beyond what is usual, 1.5 is the most (default: 1)')
+    t.add_argument('--strength', type=float, default=1., help='how hard the valence is pressed: 0 gives the input back, but for rounding, above 1 is beyond what is usual, 1.5 is the most (default: 1)')
     t.add_argument('--likeness', type=float, default=1., help="share of the piece's skeleton (onsets, lengths, steps) that is kept in sight, 0 to 1 (default: 1)")
     t.add_argument('--temperature', type=float, default=.7, help='0 for the likeliest notes, higher for bolder ones (default: 0.7)')
     t.add_argument('--top-p', type=float, default=.95, help='share of the probability that notes are drawn from, the likeliest first (default: 0.95)')
@@ -103,6 +105,7 @@ def parser():
     l.add_argument('input', type=Path, help='a MIDI file')
     l.add_argument('--output', type=Path, help='WAV or MP3 file to write (default: NAME.wav here, if there is none yet and no picture is asked for)')
     l.add_argument('--roll', type=Path, help='PNG file to write')
+    l.add_argument('--bars', metavar='A:B', help='bars A to B-1 only, counted from 0')
     d = command('download', 'fetch public corpora, checked and unpacked; a stopped download goes on where it was')
     d.add_argument('names', nargs='*', metavar='NAME', help='one or several; none lists what there is')
     d.add_argument('--output', type=Path, default=Path('.'), help='folder in which a folder of its name is made for each (default: here)')
@@ -120,6 +123,7 @@ def parser():
     f.add_argument('--workers', type=int, help='processes (default: all cores)')
     f.add_argument('--engine', choices=('processes', 'dask'), default='processes', help='processes of this machine, or a dask cluster (default: processes)')
     f.add_argument('--scheduler', metavar='ADDRESS', help='of a dask cluster whose machines share the folders (default: a cluster on this machine)')
+    f.add_argument('--quiet', action='store_true', help='no progress bar')
     v = command('label', 'hear the valence, arousal, quadrant and key of songs, or label a formatted folder anew')
     v.add_argument('inputs', nargs='+', type=Path, metavar='FILE_OR_DIR', help='MIDI files, folders of them, or one folder that "format" wrote')
     v.add_argument('--json', action='store_true', help='print one JSON object a song')
@@ -165,8 +169,8 @@ def _bars_of(text):
 
 def _names(path, valence, folder):
     "Where each version of a piece goes: list of (valence, path)."
-    from emotionwave.generate import bar_valences, curve_of
-    number = lambda v: '1' if bar_valences(curve_of(v), 64).mean() < .5 else '2'
+    from emotionwave.generate import curve_of, spread
+    number = lambda v: '1' if spread(curve_of(v), 64).mean() < .5 else '2'
     return [(v, folder / f'{path.stem}_{number(v)}.mid') for v in (('negative', 'positive') if valence == 'both' else (valence,))]
 
 def _settings(args):
@@ -179,8 +183,9 @@ def _writable(folder, make=False):
     if not os.access(folder, os.W_OK): raise PermissionError(f'{folder}: not writable; choose another place for --output')
 
 def _copy(source, folder):
-    "Where a copy of the input goes, beside its versions; None where it lies already. Another piece of that name isn't written over."
+    "Where a copy of the input goes, beside its versions; None where it lies there already. Another piece of that name isn't written over."
     place = folder / f'{source.stem}.mid'
+    if folder.resolve() == source.resolve().parent: return None
     if not place.exists(): return place
     if place.read_bytes() != source.read_bytes(): raise FileExistsError(f'{place}: is another piece, which would be lost; give another folder for --output')
 
@@ -210,7 +215,8 @@ def transfer_folder(args, bars):
     if out.suffix.lower() in MIDI: raise ValueError(f'{args.input}: a directory; --output must then be a folder, got {out}')
     _writable(out, make=True)
     files = sorted(f for f in args.input.iterdir() if f.suffix.lower() in MIDI and not f.name.startswith('.'))
-    if out.resolve() == args.input.resolve():                                 # versions made before are no inputs
+    beside = out.resolve() == args.input.resolve()
+    if beside:                                                                # versions made before are no inputs
         stems = {f.stem for f in files}
         files = [f for f in files if not (f.stem[-2:] in ('_1', '_2') and f.stem[:-2] in stems)]
     if not files: raise ValueError(f'{args.input}: no .mid files in it; give a folder that has some')
@@ -219,7 +225,7 @@ def transfer_folder(args, bars):
         for f in files:
             progress.set_description(f.stem[:30])
             try:
-                places = _names(f, args.valence, out); names = [f'{f.stem}.mid', *(p.name for _, p in places)]
+                places = _names(f, args.valence, out); names = [f'{f.stem}.mid', *(p.name for _, p in places)][beside:]
                 if other := next((taken[n] for n in names if n in taken), None): raise ValueError(f'would be written over what is written of {other}; rename one of them')
                 copy = _copy(f, out)
                 _write(f, versions(f, [v for v, _ in places], bars=bars, **_settings(args)), places, copy)
@@ -266,7 +272,8 @@ def listen(args):
     "Render sound and picture; returns the exit status."
     from emotionwave.midi import read_song, write_atomic
     from emotionwave.listen import draw, png, save_mp3, save_wav, synth_name
-    song = read_song(args.input)
+    song, bars = read_song(args.input), _bars_of(args.bars)
+    if bars: song = song.bars(*bars)
     wav = args.output or (None if args.roll else Path(f'{args.input.stem}.wav'))
     for p, kinds in ((wav, ('.wav', '.mp3')), (args.roll, ('.png',))):
         if not p: continue
@@ -305,10 +312,11 @@ def format(args):
     "Format corpora; returns the exit status."
     from emotionwave.format import FormatConfig, format_corpora
     config = FormatConfig(bars=args.bars, hop=args.bars if args.hop is None else args.hop, min_bars=min(4, args.bars), max_tokens=args.max_tokens, grids=args.grids, corpora=args.corpora)
-    with _bar(False, unit='file') as progress:
-        stages = []
+    with _bar(args.quiet, unit='file') as progress:
+        now = None
         def callback(done, total, stage):
-            if stage not in stages: stages.append(stage); progress.reset(total); progress.set_description(stage)
+            nonlocal now
+            if stage != now: now = stage; progress.reset(total); progress.set_description(stage)
             progress.update(done - progress.n)
         report = format_corpora(args.folders, args.output, config, labeller=None if args.labels == 'none' else 'default', workers=args.workers,
                                 engine=args.engine, scheduler=args.scheduler, progress=callback)
@@ -369,7 +377,7 @@ def _sampler(net, tokenizer, songs, folder):
     from emotionwave.model import EmotionVAE
     if isinstance(net, EmotionVAE):
         from emotionwave.generate import versions
-        make = lambda song: [r.song for r in versions(song, ['negative', 'positive'], candidates=1, model=folder / '..' / '..' / 'last')]   # a new name each time, since checkpoints are kept by name
+        make = lambda song: [r.song for r in versions(song, ['negative', 'positive'], candidates=1, model=folder.parents[1] / 'last')]
     else:
         from emotionwave.paper import rewrite
         make = lambda song: [rewrite(net.eval(), tokenizer, song, v, tokens=150) for v in ('negative', 'positive')]   # it has no cache, so a whole fragment takes long
@@ -438,6 +446,7 @@ def evaluate(args):
             return 130
     table = summary(rows)
     print(table[[c for c in table if not c.endswith('_labeller')]].to_string())
+    for name, reason in rows.attrs['skipped']: print(_one_line(f'left out: {name}: {reason}'), file=sys.stderr)
     print(args.output / 'report.html')
     return 0
 

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['KEEPS', 'STRANGE', 'THIRD', 'LEADING', 'BESIDE', 'FULL', 'readable_meter', 'step_of', 'step_start', 'Part', 'only',
            'keeps_of', 'kept_notes', 'places_of', 'Keep', 'guide', 'pick', 'quick_dtype', 'QuickDecoder', 'Control',
-           'idle_leading', 'Filling', 'Lines', 'Draft', 'write_window']
+           'idle_leading', 'Lines', 'Filling', 'Draft', 'write_window']
 
 # %% ../nbs/06c_decode.ipynb #00000002
 from bisect import bisect_right
@@ -16,18 +16,21 @@ import torch.nn.functional as F
 from torch.nn.utils.rnn import pad_sequence
 from .midi import Song
 from .listen import hands
-from .tokens import Tokenizer, Grammar, BAR, PITCH, VELOCITY, DURATION, POSITION, TIMESIG
+from .tokens import Tokenizer, Grammar, shift, BAR, PITCH, VELOCITY, DURATION, POSITION, TIMESIG
 from .model import DEGREE, EmotionVAE, bias_of, rotate, rotation
 from .fragments import SUB_BEATS, bar_classes, rhythm_polyphony, spell_major, sub_beat, tempo_class
 
 # %% ../nbs/06c_decode.ipynb #00000005
 def readable_meter(
     song:Song,
-)->Song:               # the same notes; bars of at most a quarter are counted together, bars of more than eight in equal parts, both about four quarters long
+)->Song:               # the same notes; bars of at most a quarter are counted together, bars of more than eight in equal parts, both about four quarters long; of a prime number of quarters, as 4/4
     "Count very short bars together and very long ones in parts, for the model only."
     def numerator(num, den):
-        if num * 4 > 8 * den: num //= min((k for k in range(2, num + 1) if num % k == 0), key=lambda k: abs(np.log(num / k / den)))
-        return num * max(round(den / num), 1) if num * 4 <= den else num
+        if num * 4 > 8 * den:
+            parts = [k for k in range(2, num + 1) if num % k == 0]
+            num //= min(parts, key=lambda k: abs(np.log(num / k / den)))
+        if num * 4 <= den: num *= max(round(den / num), 1)
+        return num
     return song.replace(meter_num=[numerator(*m) for m in zip(song.meter_num.tolist(), song.meter_den.tolist())])
 
 # %% ../nbs/06c_decode.ipynb #00000008
@@ -37,7 +40,12 @@ def step_of(
     "Forget accidentals: a major and a minor third are the same step."
     return pitch // 12 * 7 + np.array(DEGREE)[pitch % 12]
 
-def step_start(opening, tokenizer): return np.append(0, np.cumsum(tokenizer.steps[[b[1] for b in opening]]))
+def step_start(
+    opening,           # (B,) lists of ids each bar starts with
+    tokenizer:Tokenizer,
+)->np.ndarray:         # (B+1,) steps from the beginning of the piece to each bar, and to its end
+    "Count the steps of bars."
+    return np.append(0, np.cumsum(tokenizer.steps[[b[1] for b in opening]]))
 
 @dataclass
 class Part:
@@ -46,12 +54,19 @@ class Part:
     notes: np.ndarray          # (N, 5) note table
     seen: np.ndarray           # (N, 5) the same as the encoder may see it, spelled in major
     room: np.ndarray           # (B,) most tokens a bar may take
+    long: np.ndarray           # (B,) bool, bars of more tokens than any that a model learns from
     conditions: dict           # name -> (B,) class of each bar or one class for all, the input's own; `None` is unknown
     start: np.ndarray          # (B+1,) steps from the beginning of the piece to each bar, and to its end
     lowest: int                # MIDI pitch of pitch index 0
 
     @classmethod
-    def of(cls, bars, tokenizer, song, key, max_bar_tokens=127):
+    def of(cls,
+        bars,              # `Bars` of the input
+        tokenizer:Tokenizer,
+        song:Song,         # the input, for its pace
+        key,               # its `Key`
+        max_bar_tokens:int=127,   # most that models learn from
+    ):
         "Read `Bars`."
         notes = tokenizer.notes(bars.ids)
         tokens = np.diff(bars.start)
@@ -59,11 +74,12 @@ class Part:
         room = np.where(per_bar == 0, 2, np.maximum(max_bar_tokens, tokens * 5 // 4 + 12))
         minutes = max(song.seconds(song.bar_ticks()[-1]) / 60, 1e-6)
         opening = [bars[k][:2].tolist() for k in range(len(bars))]
+        long = tokens > max_bar_tokens
         start = step_start(opening, tokenizer)
         classes = bar_classes(*rhythm_polyphony(notes[:, 0], notes[:, 1], tokenizer.durations[notes[:, 4]], np.diff(start)))
         classes['tempo'] = tempo_class(song.bar_ticks()[-1] / song.tpq / minutes, song.grid)
         lowest = tokenizer.config.pitch_range[0]
-        return cls(opening, notes, spell_major(notes, key.mode == 'minor', lowest), room, classes, start, lowest)
+        return cls(opening, notes, spell_major(notes, key.mode == 'minor', lowest), room, long, classes, start, lowest)
 
     def loudness(self, bar, position, pitch):
         "Velocity index of the nearest note: at the same place the nearest in pitch, else the nearest in time. The bar must have notes."
@@ -103,7 +119,7 @@ def kept_notes(
         kept[at[np.append(song.onset[at[1:]] != song.onset[at[:-1]], True)]] = True
     if 'harmony' in keep:
         bar = np.searchsorted(song.bar_ticks(), song.onset, 'right') - 1
-        low = np.full(bar.max() + 1, 128)
+        low = np.full(len(song.bar_ticks()), 128)
         np.minimum.at(low, bar, song.pitch)
         kept |= song.pitch == low[bar]
     return kept
@@ -145,6 +161,9 @@ class Keep:
         self.pitches = tokenizer.first[VELOCITY] - tokenizer.first[PITCH]
         self.may = self._harmony() if 'harmony' in keep else None
         self.place, self.size = self._strokes() if 'rhythm' in keep else (None, None)
+        said, (low, high) = song.pitch + shift(tonic), tokenizer.config.pitch_range
+        self.beyond = (said < low) | (said > high)                            # notes that the tokens can't say stay as they are
+        self.mask = self.mask | self.beyond
 
     @staticmethod
     def key_of(notes): return (notes[:, 0] * _PLACE + notes[:, 1]) * _KEY + notes[:, 2]
@@ -383,18 +402,18 @@ class Control:
     eased: float               # of all else
     anchor: float = 0.         # what a pitch that the input has at a place gains, nats; or (R, B, 12) by row, bar of the piece, and semitones above the tonic
     loud: bool = True          # whether new notes take the loudness of the input's
-    temperature: float = .9
-    top_p: float = .95
+    temperature: float = .7    # 0 for the likeliest
+    top_p: float = .95         # nucleus
     draft:int = 24             # ids that are fed at once, of which those that aren't drawn yet are guessed, see `Draft`; 0 feeds what is drawn alone
     busy: tuple = None         # (least, most), (B,) each: how many of its sub-beats each bar of the piece is to strike; `None` for as many as come
     full: tuple = None         # (least, most), (B,) each: how many notes are to sound in it in the mean; `None` likewise
+    firm: np.ndarray = False   # (R, B, 12) bool by row, bar of the piece, and semitones above the tonic: what of the input's doesn't turn into the other shade of its degree
 
 
 # %% ../nbs/06c_decode.ipynb #00000025
 STRANGE = 1, 6                 # semitones above the tonic that belong neither to major nor to minor
 THIRD, LEADING = 4, 11         # of major, semitones above the tonic
 BESIDE = 12                    # steps, a quarter: how near in time a sixth degree is beside a leading tone
-FULL = 3., 1.                  # nats that another note gains for each that is lacking, and for each doubling of its length
 
 def idle_leading(
     onset,             # (N,) steps
@@ -405,6 +424,255 @@ def idle_leading(
     at = np.flatnonzero(out)[:, None]
     out[at[:, 0]] = ((pitch == pitch[at] - 2) & (np.abs(onset - onset[at]) <= BESIDE) & (onset != onset[at])).any(1)
     return out
+
+# %% ../nbs/06c_decode.ipynb #00000029
+class Lines:
+    "Several versions while they are written: where each stands in the grammar, and what it may say next."
+    def __init__(self,
+        tokenizer:Tokenizer,
+        part:Part,         # the input
+        keep:Keep,         # what of it is kept
+        shown,             # (N,) bool, which notes of it are shown
+        control:Control,
+        rows:int,          # versions, R
+        first:int, last:int,   # bars of the input that are written, `first` to `last - 1`
+    ):
+        self.t, self.part, self.keep, self.control, self.first, self.last = tokenizer, part, keep, control, first, last
+        full = lambda x: np.full(rows, x)
+        self.bar, self.kind, self.position, self.pitch, self.count, self.here = full(first), full(TIMESIG), full(-1), full(-1), full(2), full(0)
+        self.done, self.written, self.pending = full(False), [[] for _ in range(rows)], [[] for _ in range(rows)]
+        self.base = Grammar(tokenizer).follows[:, tokenizer.kind]              # (7, V)
+        f = tokenizer.first
+        self.pitches, self.positions, self.bar_id = slice(f[PITCH], f[VELOCITY]), slice(f[POSITION], f[TIMESIG]), int(f[BAR])
+        self.pitch_of, self.position_of = np.arange(f[VELOCITY] - f[PITCH]), np.arange(f[TIMESIG] - f[POSITION])
+        notes = part.notes[shown & (part.notes[:, 0] >= first) & (part.notes[:, 0] < last)]
+        self.place = np.unique(notes[:, 0] * _PLACE + notes[:, 1])             # that the input strikes
+        self.own = np.zeros((len(self.place) + 1, len(self.pitch_of)), bool)   # (places, P); the last is for places it doesn't
+        self.own[np.searchsorted(self.place, notes[:, 0] * _PLACE + notes[:, 1]), notes[:, 2]] = True
+        self.size = self.own.sum(1)                                           # notes at each place
+        self.step, self.degree = step_of(self.pitch_of + part.lowest), (self.pitch_of + part.lowest) % 12
+        same = np.append(self.step[1:] == self.step[:-1], False)
+        self.shade = self.pitch_of + same - np.append(False, same[:-1])       # the other pitch of a step, as of a third the minor or the major one; where it has only one, itself
+        self.held_as, self.stays = self._leading()
+        self.turn = self.own[:, self.shade] & ~self.own & (self.shade != self.pitch_of)   # (places, P) other shades of what the input has
+        self.source = np.where(self.turn, self.shade, self.pitch_of)          # of which pitch of the input each would be a shade
+        self.kin = self.degree[self.source] + 12 * (np.take_along_axis(self.held_as, self.source, 1) != self.degree[self.source])   # what in a bar turns together; leading tones that don't lead by themselves
+        self.turned = np.full((rows, 24), -1)                                 # degree that each of these has turned into in the bar so far
+        self.struck, self.strange, self.whole = self._as_input(shown)
+        self.free = keep.free(first, last, self.whole & (control.full is None)) if len(keep.notes) else None
+        self.filling = Filling(self) if control.busy or control.full else None
+        self.forced = {int(k): n[3:].tolist() for k, n in zip(keep.key, keep.notes)}
+        self.need, self.above = np.zeros(rows, int), np.zeros((rows, len(self.pitch_of)), int)   # see `_in_rhythm`
+        for r in range(rows): self._open(r, first)
+
+    def _leading(self):
+        """Degree (places, P) as which each pitch is held at each place: its own, but that of the third where a leading tone doesn't lead.
+        And which pitches (places, P) stay because they are leading tones of a dominant's: over the fifth, with no tonic, third or sixth, and with them those that lead in the same bar."""
+        notes, out, stays = self.part.notes, np.tile(self.degree, (len(self.place) + 1, 1)), np.zeros_like(self.own)
+        notes = notes[(notes[:, 0] >= self.first - 1) & (notes[:, 0] <= self.last)]   # with what comes before these bars, and after
+        onset, degree = self.part.start[notes[:, 0]] + notes[:, 1], self.degree[notes[:, 2]]
+        idle = idle_leading(onset, notes[:, 2] + self.part.lowest)
+        leads = (degree == LEADING) & ~idle
+        over = (onset <= onset[leads, None]) & (onset + self.t.durations[notes[:, 4]] > onset[leads, None])
+        sounding = over @ np.eye(12, dtype=int)[degree] > 0                   # (leading tones, 12)
+        dominant = notes[leads, 0][sounding[:, 7] & ~sounding[:, [0, 3, 4, 8, 9]].any(1)]   # bars
+        for table, which, value in ((out, idle, THIRD), (stays, leads & np.isin(notes[:, 0], dominant), True)):
+            place = notes[which, 0] * _PLACE + notes[which, 1]
+            here = np.isin(place, self.place)
+            table[np.searchsorted(self.place, place[here]), notes[which, 2][here]] = value
+        return out, stays
+
+    def _as_input(self, shown):
+        "Positions (K, S) that may be struck in each bar, pitches (K, P) that may not, and which bars are shown whole (K,): in these not places where the input strikes nothing; a second or a fourth raised or lowered that it doesn't have there."
+        K, notes = self.last - self.first, self.part.notes
+        inside = (notes[:, 0] >= self.first) & (notes[:, 0] < self.last)
+        bar, position, pitch = (notes[inside, :3] - [self.first, 0, 0]).T
+        whole = ~np.isin(np.arange(K), bar[~shown[inside]])
+        struck, own = np.zeros((K, len(self.position_of)), bool), np.zeros((K, 12), bool)
+        struck[bar, position], own[bar, self.degree[pitch]] = True, True
+        free = ~whole
+        if self.control.busy:                                                 # nor where it strikes too little
+            places = np.unique(bar * SUB_BEATS + sub_beat(position, np.diff(self.part.start)[bar + self.first]))
+            free |= np.bincount(places // SUB_BEATS, minlength=K) < self.control.busy[0][self.first:self.last]
+        return struck | free[:, None], whole[:, None] & np.isin(self.degree, STRANGE) & ~own[:, self.degree], whole
+
+    def _say(self, r, *ids):
+        self.written[r][-1] += ids; self.pending[r] += ids; self.count[r] += len(ids)
+        for id in ids if self.filling else (): self.filling.hear(r, id)
+
+    def _open(self, r, bar):
+        "Begin a bar; bars without notes are passed over."
+        while bar < self.last:
+            self.written[r].append([]); self._say(r, *self.part.opening[bar])
+            if self.part.room[bar] > 2: break
+            bar += 1
+        self.bar[r], self.done[r], self.turned[r] = min(bar, self.last - 1), bar == self.last, -1
+        self.kind[r], self.position[r], self.pitch[r], self.count[r] = TIMESIG, -1, -1, 2
+
+    def take(self, r, id):
+        "Write an id in a row, and what follows from it; Bar stands for \"this bar ends here\"."
+        f, kind = self.t.first, int(self.t.kind[id])
+        if kind == BAR: return self._open(r, self.bar[r] + 1)
+        self._say(r, id)
+        self.kind[r] = kind
+        if kind == POSITION: self.position[r], self.pitch[r], self.here[r] = id - f[POSITION], -1, 0
+        if kind != PITCH: return
+        self.pitch[r] = pitch = id - f[PITCH]; self.here[r] += 1
+        bar, position = int(self.bar[r]), int(self.position[r])
+        i = self._at(bar, position)
+        if self.own[i, pitch] or self.turn[i, pitch]: self.turned[r, self.kin[i, pitch]] = self.degree[pitch]
+        held = self.forced.get((bar * _PLACE + position) * _KEY + int(pitch))
+        if held: self._say(r, int(f[VELOCITY]) + held[0], int(f[DURATION]) + held[1]); self.kind[r] = DURATION
+        elif self.control.loud: self._say(r, int(f[VELOCITY]) + self.part.loudness(bar, position, pitch)); self.kind[r] = VELOCITY
+
+    def flush(self):
+        "Take what was written since the last time: a list of ids for each row."
+        pending, self.pending = self.pending, [[] for _ in self.pending]
+        return pending
+
+    def due(self, rows):
+        "Position and pitch index of the kept note that comes next in the bar of some rows, -1 where none does, and how many are still to come in it: (3, r)."
+        bar, here = self.bar[rows], np.maximum(self.position[rows], 0)
+        if not len(self.keep.key): return np.full((3, len(bar)), [[-1], [-1], [0]])
+        i = np.searchsorted(self.keep.key, (bar * _PLACE + here) * _KEY + self.pitch[rows], 'right')
+        left = self.keep.end[bar] - i
+        return np.stack([*np.where(left > 0, self.keep.notes[np.minimum(i, len(self.keep.notes) - 1)].T[1:3], -1), left])
+
+    def _at(self, bar, position):
+        "Number of the place that the input strikes there, -1 where it strikes none."
+        here = bar * _PLACE + position
+        i = np.searchsorted(self.place, here)
+        return np.where((position >= 0) & (np.append(self.place, -1)[i] == here), i, -1)
+
+    def _to_strike(self, rows):
+        "Place of the next stroke (r,) of the input's in bars that are shown whole and are to be as busy as they are, -1 where none follows, and how many do."
+        bar, position = self.bar[rows], self.position[rows]
+        if self.control.busy: return np.full((2, len(bar)), [[-1], [0]])
+        j, end = np.searchsorted(self.place, bar * _PLACE + position, 'right'), np.searchsorted(self.place, (bar + 1) * _PLACE)
+        left = np.where(self.whole[bar - self.first], end - j, 0)
+        return np.stack([np.where(left > 0, np.append(self.place, 0)[j] % _PLACE, -1), left])
+
+    def mask(self, rows):
+        "What each of some rows may say next (r, V), bool, whatever is kept."
+        kind, bar, position, pitch, count = (x[rows] for x in (self.kind, self.bar, self.position, self.pitch, self.count))
+        m = self.base[kind]
+        pitches, positions = m[:, self.pitches], m[:, self.positions]          # views
+        pitches &= self.pitch_of > pitch[:, None]
+        positions &= (self.position_of > position[:, None]) & (self.position_of < np.diff(self.part.start)[bar][:, None])
+        pitches &= ~self.strange[bar - self.first]; positions &= self.struck[bar - self.first]
+        m[kind == TIMESIG, self.bar_id] = False                                # a bar that had notes isn't left empty
+        *_, left = self.due(rows)
+        more = np.maximum(left, self._to_strike(rows)[1]) + (np.maximum(self.filling.lacking(rows)[0], 0) if self.control.busy else 0)   # the least of notes to come
+        if (over := count + 4 + 4 * more - self.part.room[bar]).max() > 0:     # a note takes three ids, at a new place four; what is to come needs its room
+            positions[count + 4 + 4 * left > self.part.room[bar]] = False
+            pitches[(over > 1) & (kind != POSITION)] = False
+        for r in np.flatnonzero(~m.any(1)): m[r, self.pitches if kind[r] == POSITION else self.bar_id] = True   # where nothing is left, a stroke gets any note, and a bar ends
+        return m
+
+    def gain(self, rows):
+        "What the input's own notes gain (r, V), float."
+        kind, bar, position, pitch = (x[rows] for x in (self.kind, self.bar, self.position, self.pitch))
+        out = np.zeros((len(kind), len(self.t)), np.float32)
+        if not len(self.place): return out
+        i = self._at(bar, position)
+        later = self.step > np.where(pitch < 0, -1, self.step[pitch])[:, None]
+        anchor = np.broadcast_to(self.control.anchor, (len(self.bar), len(self.part.opening), 12))[rows, bar]   # (r, 12)
+        out[:, self.pitches] = np.take_along_axis(anchor, self.held_as[i], 1) * (self.own[i] & later)
+        return out
+
+# %% ../nbs/06c_decode.ipynb #0000002d
+def hold(self, p, rows):
+    """Take from log probabilities (r, V) what would touch what is kept, leave out a stroke, or turn what is to stay. What a note here had that may not be goes to the other shade of its degree, else to going on elsewhere, and nothing to more notes here: those would pile up.
+    What a place, or the bar's end, that comes too late had goes to the kept note that is due, or to its place, or to that of the next stroke."""
+    m, aim = self._allowed(rows)
+    if np.where(m, -np.inf, p).max() < p.max() - 20: return p             # nothing to speak of
+    going = np.zeros(p.shape, bool)
+    going[:, self.positions] = going[:, self.bar_id] = True
+    aimed = np.flatnonzero(aim >= 0)
+    going[aimed, aim[aimed]] = True
+    out, lost = np.where(m, p, -np.inf), np.where(m, -np.inf, p)
+    here, gone = out[:, self.pitches], lost[:, self.pitches]
+    to = np.where((here > -np.inf)[:, self.shade], gone, -np.inf)         # the shade is there, and may be
+    gone[to > -np.inf] = -np.inf
+    here[:] = np.logaddexp(here, to[:, self.shade])
+    total = lambda x, where: np.logaddexp.reduce(np.where(where, x, -np.inf), 1)
+    out[aimed, aim[aimed]] = np.logaddexp(out[aimed, aim[aimed]], total(lost, going)[aimed])
+    before, more = total(out, going), total(lost, ~going)
+    some = before > -np.inf
+    out[some] += np.where(going, (np.logaddexp(before, more) - np.where(some, before, 0))[:, None], 0)[some]
+    return np.where((out > -np.inf).any(1)[:, None], out, p)               # where nothing is left, what is kept is put back in the end
+
+def _allowed(self, rows):
+    "What may be (r, V), bool; and the id (r,) of the kept note that is due here, or else of the place where the next one is, or the next stroke, -1 where none is or it may not be yet."
+    k, kind, bar, position = self.keep, *(x[rows] for x in (self.kind, self.bar, self.position))
+    m = np.ones((len(bar), len(self.t)), bool)
+    pitches, positions, aim = m[:, self.pitches], m[:, self.positions], np.full(len(bar), -1)
+    at, key, _ = self.due(rows)
+    struck = (kind == POSITION) | (kind == DURATION)
+    pitches &= ~(self._turns(rows) & struck[:, None])
+    following, _ = self._to_strike(rows)
+    go = (following >= 0) & (kind != POSITION)
+    m[following >= 0, self.bar_id] = False
+    positions &= (self.position_of <= following[:, None]) | (following < 0)[:, None]
+    aim[go] = self.positions.start + following[go]
+    lacking = self._as_many(rows, pitches)
+    positions[lacking] = m[lacking, self.bar_id] = False
+    aim[lacking] = -1
+    if self.free is not None: pitches[struck] &= self.free[(self.part.start[bar] - self.part.start[self.first] + position)[struck]]
+    if k.may is not None: pitches &= k.may[bar]
+    if k.place is not None: self._in_rhythm(m, aim, rows)
+    for r in np.flatnonzero((at >= 0) & ((kind == TIMESIG) | struck)):
+        m[r, self.bar_id] = False
+        if kind[r] != TIMESIG and at[r] == position[r]:
+            positions[r], pitches[r, key[r]:] = False, False
+            pitches[r, key[r]] = not (self.need[r] > self.above[r, key[r]] and pitches[r].any())   # a stroke's other notes must have room above
+            aim[r] = self.pitches.start + key[r]
+        elif k.place is None:
+            positions[r, at[r] + 1:] = False
+            if kind[r] != POSITION and not 0 <= following[r] < at[r]: aim[r] = self.positions.start + at[r]
+    return m, np.where(m[np.arange(len(aim)), aim], aim, -1)
+
+def _as_many(self, rows, pitches):
+    "In long bars that are shown whole, leave no more pitches than the input strikes at this place; returns where some are lacking (r,)."
+    bar = self.bar[rows]
+    here = self.part.long[bar] & self.whole[bar - self.first] & (self.kind[rows] == DURATION) & (not self.filling)
+    lack = self.size[self._at(bar, self.position[rows])] - self.here[rows]
+    pitches[here & (lack <= 0)] = False
+    return here & (lack > 0) & (pitches & (self.pitch_of > self.pitch[rows][:, None])).any(1)
+
+def _turns(self, rows):
+    "Shades (r, P) that the input's notes at this place don't turn into: what is firm, what leads, and another than notes of its kind have turned into in this bar."
+    bar, i = self.bar[rows], self._at(self.bar[rows], self.position[rows])
+    firm = np.broadcast_to(self.control.firm, (len(self.bar), len(self.part.opening), 12))[rows, bar][:, self.degree[self.shade]]
+    no = self.turn[i] & (firm | self.stays[i][:, self.shade])
+    if self.keep.names: return no                                         # which has its own rule for shades
+    turned = np.take_along_axis(self.turned[rows], self.kin[i], 1)
+    return no | (self.own[i] | self.turn[i]) & (turned >= 0) & (turned != self.degree)
+
+def _in_rhythm(self, m, aim, rows):
+    "Strike when the input does, and then only, and so many notes that every onset there has one."
+    k, pitches, positions = self.keep, m[:, self.pitches], m[:, self.positions]
+    kind, bar, position, pitch = (x[rows] for x in (self.kind, self.bar, self.position, self.pitch))
+    j = np.searchsorted(k.place, bar * _PLACE + position, 'right')
+    following = np.where(j < len(k.place), k.place[np.minimum(j, len(k.place) - 1)], -1)
+    more = following // _PLACE == bar
+    positions[:] = more[:, None] & (self.position_of == (following % _PLACE)[:, None])
+    go = more & ((kind == TIMESIG) | (kind == DURATION))
+    aim[go] = self.positions.start + (following % _PLACE)[go]
+    m[more, self.bar_id] = False
+    here = (bar * _PLACE + position) * _KEY
+    held = np.searchsorted(k.key, here + _KEY) - np.searchsorted(k.key, here + pitch, 'right')   # kept notes that are still to come at this stroke
+    self.need = np.where(position >= 0, k.size[np.maximum(j - 1, 0)] - self.here[rows] - held, 0)   # other notes that it still needs
+    above = pitches & (self.pitch_of > pitch[:, None])
+    self.above = above[:, ::-1].cumsum(1)[:, ::-1] - above                # (r, P) keys that are free above each
+    pitches &= self.above >= self.need[:, None] - 1
+    stay = (self.need > 0) & (pitches & above).any(1) & (kind == DURATION)
+    positions[stay] = False; m[stay, self.bar_id] = False
+
+Lines.hold, Lines._allowed, Lines._as_many, Lines._turns, Lines._in_rhythm = hold, _allowed, _as_many, _turns, _in_rhythm
+
+# %% ../nbs/06c_decode.ipynb #00000031
+FULL = 3., 1.                  # nats that another note gains for each that is lacking, and for each doubling of its length
 
 class Filling:
     "How busy and how full each row has made its bars so far, and what follows from that where a bar is to be so busy or so full."
@@ -476,187 +744,7 @@ class Filling:
         out[:, t.first[DURATION]:t.first[DURATION] + len(t.durations)] = FULL[1] * (lack * (kind == VELOCITY))[:, None] * np.log2(inside)
         return out
 
-class Lines:
-    "Several versions while they are written: where each stands in the grammar, and what it may say next."
-    def __init__(self, tokenizer, part, keep, shown, control, rows, first, last):
-        self.t, self.part, self.keep, self.control, self.first, self.last = tokenizer, part, keep, control, first, last
-        full = lambda x: np.full(rows, x)
-        self.bar, self.kind, self.position, self.pitch, self.count, self.here = full(first), full(TIMESIG), full(-1), full(-1), full(2), full(0)
-        self.done, self.written, self.pending = full(False), [[] for _ in range(rows)], [[] for _ in range(rows)]
-        self.base = Grammar(tokenizer).follows[:, tokenizer.kind]              # (7, V)
-        f = tokenizer.first
-        self.pitches, self.positions, self.bar_id = slice(f[PITCH], f[VELOCITY]), slice(f[POSITION], f[TIMESIG]), int(f[BAR])
-        self.pitch_of, self.position_of = np.arange(f[VELOCITY] - f[PITCH]), np.arange(f[TIMESIG] - f[POSITION])
-        notes = part.notes[shown & (part.notes[:, 0] >= first) & (part.notes[:, 0] < last)]
-        self.place = np.unique(notes[:, 0] * _PLACE + notes[:, 1])             # that the input strikes
-        self.own = np.zeros((len(self.place) + 1, len(self.pitch_of)), bool)   # (places, P); the last is for places it doesn't
-        self.own[np.searchsorted(self.place, notes[:, 0] * _PLACE + notes[:, 1]), notes[:, 2]] = True
-        self.step, self.degree = step_of(self.pitch_of + part.lowest), (self.pitch_of + part.lowest) % 12
-        same = np.append(self.step[1:] == self.step[:-1], False)
-        self.shade = self.pitch_of + same - np.append(False, same[:-1])       # the other pitch of a step, as of a third the minor or the major one; where it has only one, itself
-        self.held_as = self._held_as()
-        self.struck, self.strange, whole = self._as_input(shown)
-        self.free = keep.free(first, last, whole & (control.full is None)) if len(keep.notes) else None
-        self.filling = Filling(self) if control.busy or control.full else None
-        self.forced = {int(k): n[3:].tolist() for k, n in zip(keep.key, keep.notes)}
-        self.need, self.above = np.zeros(rows, int), np.zeros((rows, len(self.pitch_of)), int)   # see `_in_rhythm`
-        for r in range(rows): self._open(r, first)
-
-    def _held_as(self):
-        "Degree (places, P) as which each pitch is held at each place: its own, but that of the third where a leading tone doesn't lead."
-        notes, out = self.part.notes, np.tile(self.degree, (len(self.place) + 1, 1))
-        notes = notes[(notes[:, 0] >= self.first - 1) & (notes[:, 0] <= self.last)]   # with what comes before these bars, and after
-        onset = self.part.start[notes[:, 0]] + notes[:, 1]
-        idle = notes[idle_leading(onset, notes[:, 2] + self.part.lowest)]
-        place = idle[:, 0] * _PLACE + idle[:, 1]
-        here = np.isin(place, self.place)
-        out[np.searchsorted(self.place, place[here]), idle[here, 2]] = THIRD
-        return out
-
-    def _as_input(self, shown):
-        "Positions (K, S) that may be struck in each bar, pitches (K, P) that may not, and which bars are shown whole (K,): in these not places where the input strikes nothing; a second or a fourth raised or lowered that it doesn't have there."
-        K, notes = self.last - self.first, self.part.notes
-        inside = (notes[:, 0] >= self.first) & (notes[:, 0] < self.last)
-        bar, position, pitch = (notes[inside, :3] - [self.first, 0, 0]).T
-        whole = ~np.isin(np.arange(K), bar[~shown[inside]])
-        struck, own = np.zeros((K, len(self.position_of)), bool), np.zeros((K, 12), bool)
-        struck[bar, position], own[bar, self.degree[pitch]] = True, True
-        free = ~whole
-        if self.control.busy:                                                 # nor where it strikes too little
-            places = np.unique(bar * SUB_BEATS + sub_beat(position, np.diff(self.part.start)[bar + self.first]))
-            free |= np.bincount(places // SUB_BEATS, minlength=K) < self.control.busy[0][self.first:self.last]
-        return struck | free[:, None], whole[:, None] & np.isin(self.degree, STRANGE) & ~own[:, self.degree], whole
-
-    def _say(self, r, *ids):
-        self.written[r][-1] += ids; self.pending[r] += ids; self.count[r] += len(ids)
-        for id in ids if self.filling else (): self.filling.hear(r, id)
-
-    def _open(self, r, bar):
-        "Begin a bar; bars without notes are passed over."
-        while bar < self.last:
-            self.written[r].append([]); self._say(r, *self.part.opening[bar])
-            if self.part.room[bar] > 2: break
-            bar += 1
-        self.bar[r], self.done[r] = min(bar, self.last - 1), bar == self.last
-        self.kind[r], self.position[r], self.pitch[r], self.count[r] = TIMESIG, -1, -1, 2
-
-    def take(self, r, id):
-        "Write an id in a row, and what follows from it; Bar stands for \"this bar ends here\"."
-        f, kind = self.t.first, int(self.t.kind[id])
-        if kind == BAR: return self._open(r, self.bar[r] + 1)
-        self._say(r, id)
-        self.kind[r] = kind
-        if kind == POSITION: self.position[r], self.pitch[r], self.here[r] = id - f[POSITION], -1, 0
-        if kind != PITCH: return
-        self.pitch[r] = pitch = id - f[PITCH]; self.here[r] += 1
-        bar, position = int(self.bar[r]), int(self.position[r])
-        held = self.forced.get((bar * _PLACE + position) * _KEY + int(pitch))
-        if held: self._say(r, int(f[VELOCITY]) + held[0], int(f[DURATION]) + held[1]); self.kind[r] = DURATION
-        elif self.control.loud: self._say(r, int(f[VELOCITY]) + self.part.loudness(bar, position, pitch)); self.kind[r] = VELOCITY
-
-    def flush(self):
-        "Take what was written since the last time: a list of ids for each row."
-        pending, self.pending = self.pending, [[] for _ in self.pending]
-        return pending
-
-    def due(self, rows):
-        "Position and pitch index of the kept note that comes next in the bar of some rows, -1 where none does, and how many are still to come in it: (3, r)."
-        bar, here = self.bar[rows], np.maximum(self.position[rows], 0)
-        if not len(self.keep.key): return np.full((3, len(bar)), [[-1], [-1], [0]])
-        i = np.searchsorted(self.keep.key, (bar * _PLACE + here) * _KEY + self.pitch[rows], 'right')
-        left = self.keep.end[bar] - i
-        return np.stack([*np.where(left > 0, self.keep.notes[np.minimum(i, len(self.keep.notes) - 1)].T[1:3], -1), left])
-
-    def mask(self, rows):
-        "What each of some rows may say next (r, V), bool, whatever is kept."
-        kind, bar, position, pitch, count = (x[rows] for x in (self.kind, self.bar, self.position, self.pitch, self.count))
-        m = self.base[kind]
-        pitches, positions = m[:, self.pitches], m[:, self.positions]          # views
-        pitches &= self.pitch_of > pitch[:, None]
-        positions &= (self.position_of > position[:, None]) & (self.position_of < np.diff(self.part.start)[bar][:, None])
-        pitches &= ~self.strange[bar - self.first]; positions &= self.struck[bar - self.first]
-        m[kind == TIMESIG, self.bar_id] = False                                # a bar that had notes isn't left empty
-        *_, left = self.due(rows)
-        more = left + (np.maximum(self.filling.lacking(rows)[0], 0) if self.control.busy else 0)   # the least of notes to come
-        if (over := count + 4 + 4 * more - self.part.room[bar]).max() > 0:     # a note takes three ids, at a new place four; what is to come needs its room
-            positions[over - 4 * (more - left) > 0] = False
-            pitches[(over > 1) & (kind != POSITION)] = False
-        for r in np.flatnonzero(~m.any(1)): m[r, self.pitches if kind[r] == POSITION else self.bar_id] = True   # where nothing is left, a stroke gets any note, and a bar ends
-        return m
-
-    def hold(self, p, rows):
-        """Take from log probabilities (r, V) what would touch what is kept. What a note here had that may not be goes to the other shade of its degree, else to going on elsewhere, and nothing to more notes here: those would pile up.
-        What a place, or the bar's end, that comes too late had goes to the kept note that is due, or to its place."""
-        m, aim = self._allowed(rows)
-        going = np.zeros(p.shape, bool)
-        going[:, self.positions] = going[:, self.bar_id] = True
-        aimed = np.flatnonzero(aim >= 0)
-        going[aimed, aim[aimed]] = True
-        out, lost = np.where(m, p, -np.inf), np.where(m, -np.inf, p)
-        here, gone = out[:, self.pitches], lost[:, self.pitches]
-        to = np.where((here > -np.inf)[:, self.shade], gone, -np.inf)         # the shade is there, and may be
-        gone[to > -np.inf] = -np.inf
-        here[:] = np.logaddexp(here, to[:, self.shade])
-        total = lambda x, where: np.logaddexp.reduce(np.where(where, x, -np.inf), 1)
-        out[aimed, aim[aimed]] = np.logaddexp(out[aimed, aim[aimed]], total(lost, going)[aimed])
-        before, more = total(out, going), total(lost, ~going)
-        some = before > -np.inf
-        out[some] += np.where(going, (np.logaddexp(before, more) - np.where(some, before, 0))[:, None], 0)[some]
-        return np.where((out > -np.inf).any(1)[:, None], out, p)               # where nothing is left, what is kept is put back in the end
-
-    def _allowed(self, rows):
-        "What keeps clear of what is kept (r, V), bool; and the id (r,) of the kept note that is due here, or else of the place where the next one is, -1 where none is or it may not be yet."
-        k, kind, bar, position = self.keep, *(x[rows] for x in (self.kind, self.bar, self.position))
-        m = np.ones((len(bar), len(self.t)), bool)
-        pitches, positions, aim = m[:, self.pitches], m[:, self.positions], np.full(len(bar), -1)
-        at, key, _ = self.due(rows)
-        struck = (kind == POSITION) | (kind == DURATION)
-        if self.free is not None: pitches[struck] &= self.free[(self.part.start[bar] - self.part.start[self.first] + position)[struck]]
-        if k.may is not None: pitches &= k.may[bar]
-        if k.place is not None: self._in_rhythm(m, aim, rows)
-        for r in np.flatnonzero((at >= 0) & ((kind == TIMESIG) | struck)):
-            m[r, self.bar_id] = False
-            if kind[r] != TIMESIG and at[r] == position[r]:
-                positions[r], pitches[r, key[r]:] = False, False
-                pitches[r, key[r]] = not (self.need[r] > self.above[r, key[r]] and pitches[r].any())   # a stroke's other notes must have room above
-                aim[r] = self.pitches.start + key[r]
-            elif k.place is None: positions[r, at[r] + 1:] = False; aim[r] = self.positions.start + at[r] if kind[r] != POSITION else -1
-        return m, np.where(m[np.arange(len(aim)), aim], aim, -1)
-
-    def _in_rhythm(self, m, aim, rows):
-        "Strike when the input does, and then only, and so many notes that every onset there has one."
-        k, pitches, positions = self.keep, m[:, self.pitches], m[:, self.positions]
-        kind, bar, position, pitch = (x[rows] for x in (self.kind, self.bar, self.position, self.pitch))
-        j = np.searchsorted(k.place, bar * _PLACE + position, 'right')
-        following = np.where(j < len(k.place), k.place[np.minimum(j, len(k.place) - 1)], -1)
-        more = following // _PLACE == bar
-        positions[:] = more[:, None] & (self.position_of == (following % _PLACE)[:, None])
-        go = more & ((kind == TIMESIG) | (kind == DURATION))
-        aim[go] = self.positions.start + (following % _PLACE)[go]
-        m[more, self.bar_id] = False
-        here = (bar * _PLACE + position) * _KEY
-        held = np.searchsorted(k.key, here + _KEY) - np.searchsorted(k.key, here + pitch, 'right')   # kept notes that are still to come at this stroke
-        self.need = np.where(position >= 0, k.size[np.maximum(j - 1, 0)] - self.here[rows] - held, 0)   # other notes that it still needs
-        above = pitches & (self.pitch_of > pitch[:, None])
-        self.above = above[:, ::-1].cumsum(1)[:, ::-1] - above                # (r, P) keys that are free above each
-        pitches &= self.above >= self.need[:, None] - 1
-        stay = (self.need > 0) & (pitches & above).any(1) & (kind == DURATION)
-        positions[stay] = False; m[stay, self.bar_id] = False
-
-    def gain(self, rows):
-        "What the input's own notes gain (r, V), float."
-        kind, bar, position, pitch = (x[rows] for x in (self.kind, self.bar, self.position, self.pitch))
-        out = np.zeros((len(kind), len(self.t)), np.float32)
-        if not len(self.place): return out
-        here = bar * _PLACE + position
-        i = np.searchsorted(self.place, here)
-        i = np.where((i < len(self.place)) & (self.place[np.minimum(i, len(self.place) - 1)] == here) & (position >= 0), i, -1)
-        later = self.step > np.where(pitch < 0, -1, self.step[pitch])[:, None]
-        anchor = np.broadcast_to(self.control.anchor, (len(self.bar), len(self.part.opening), 12))[rows, bar]   # (r, 12)
-        out[:, self.pitches] = np.take_along_axis(anchor, self.held_as[i], 1) * (self.own[i] & later)
-        return out
-
-# %% ../nbs/06c_decode.ipynb #00000029
+# %% ../nbs/06c_decode.ipynb #00000035
 class Draft:
     "What each row would say next if it went on as the input does."
     def __init__(self,
@@ -731,7 +819,7 @@ class Draft:
     def left(self): return np.array([len(a) for a in self.ahead])             # guessed and not said
 
 
-# %% ../nbs/06c_decode.ipynb #0000002d
+# %% ../nbs/06c_decode.ipynb #00000039
 def write_window(
     decoder:QuickDecoder,
     tokenizer:Tokenizer,
@@ -760,7 +848,7 @@ def write_window(
             p = guide(*logits[:, at[going]], torch.as_tensor(lines.mask(going)), control.guidance, control.eased, lines.pitches).numpy()
             if np.any(control.anchor): p = p + lines.gain(going)
             if lines.filling: p = lines.filling.press(p, going)
-            if keep.names: p = lines.hold(p, going)
+            p = lines.hold(p, going)
             for r, drawn in zip(going.tolist(), pick(p, control.temperature, control.top_p, [generators[r] for r in going]).tolist()):
                 lines.take(r, drawn); draft.learn(r, drawn)
                 at[r] += draft.passed(r)

@@ -9,7 +9,7 @@ __all__ = ['BARLESS', 'VALENCES', 'MOVED', 'MIN_NOTES', 'CLOSE', 'PLAYERS', 'fil
            'shipped_control', 'ship_report']
 
 # %% ../nbs/08_evaluate.ipynb #00000002
-import hashlib, json, os, shutil, sys, zlib
+import hashlib, inspect, json, os, shutil, sys, zlib
 from dataclasses import fields
 from functools import lru_cache
 from itertools import combinations
@@ -27,6 +27,10 @@ from .learners import fit_linear, rarity, run_linear
 from .valence import MODELS, Classifier, load_judge, load_labeller, vary
 from .corpora import File, corpus_files, read_file
 from .format import split_of
+from .checkpoint import checkpoint_id, default_checkpoint, load_checkpoint
+from .fragments import bar_classes, rhythm_polyphony
+from .decode import keeps_of, readable_meter
+from .generate import CANDIDATES, PRESSED, _load, versions
 from .rules import OtherSong, copy_rule, full_rule, swap_rule
 from .report import figures_of, report_html, summary
 
@@ -41,24 +45,19 @@ class ModelMethod:
     "A checkpoint as a method: called with a song and a valence, or for `both` at once."
     def __init__(self,
         folder=None,       # checkpoint folder; `None` for the one that ships
-        settings:dict=None,# of `versions`: strength, likeness, temperature, top_p, seed; what isn't named keeps its default
+        settings:dict=None,# of `versions`, all but source, valences, bars, model and callback; what isn't named keeps its default
     ):
-        import inspect
-        from emotionwave.generate import default_checkpoint, versions
-        from emotionwave.checkpoint import load_checkpoint
         self.folder = Path(folder or default_checkpoint())
         usual = {k: p.default for k, p in inspect.signature(versions).parameters.items() if k not in ('source', 'valences', 'bars', 'model', 'callback')}
         if odd := set(settings or {}) - set(usual): raise ValueError(f'no setting {sorted(odd)}; there are {sorted(usual)}')
-        self.settings = usual | (settings or {})
+        self.settings = usual | dict(candidates=CANDIDATES) | (settings or {})
         self.training = load_checkpoint(self.folder)[2]                       # raises early for a folder that is none
 
     def __call__(self, song, valence):
-        from emotionwave.generate import versions
         return versions(song, [valence], model=self.folder, **self.settings)[0].song
 
     def both(self, song):
         "The negative and the positive version of a song."
-        from emotionwave.generate import versions
         return [r.song for r in versions(song, ['negative', 'positive'], model=self.folder, **self.settings)]
 
     def at(self, **settings):
@@ -68,11 +67,9 @@ class ModelMethod:
     def seeded(self, seed): return self.at(seed=seed)
 
     def asked(self, song, classes):
-        "The negative and the positive version of a song whose bars are asked for by `classes`, name -> (B,); none from a model that knows no such conditions or keeps what they are of."
-        from emotionwave.decode import keeps_of
-        from emotionwave.generate import _load, versions
+        "The negative and the positive version of a song whose bars are asked for by `classes`, name -> (B,), of one candidate each; none from a model that knows no such conditions or keeps what they are of."
         if set(classes) & set(keeps_of(self.settings['keep'])): return []
-        if not set(classes) <= set(_load(str(self.folder))[0].model.config.conditions): return []
+        if not set(classes) <= set(_load(self.folder)[0].model.config.conditions): return []
         settings = self.settings | dict(candidates=1, **{k: list(v) for k, v in classes.items()})
         return [r.song for r in versions(song, ['negative', 'positive'], model=self.folder, **settings)]
 
@@ -84,14 +81,16 @@ class ModelMethod:
 
 class PaperMethod:
     "A checkpoint of the original's network as a method, with the original's sampling."
-    def __init__(self, folder, seed:int=0):
-        from emotionwave.checkpoint import load_checkpoint
+    def __init__(self,
+        folder,            # checkpoint folder
+        seed:int=0,        # of the draws
+    ):
         self.folder, self.seed, self.training = Path(folder), seed, load_checkpoint(folder)[2]
 
     def __call__(self, song, valence):
         "Write a song again; each song has draws of its own, which don't depend on the others."
         from emotionwave.paper import rewrite
-        return rewrite(*_checkpoint(str(self.folder)), song, valence, seed=zlib.crc32(song.onset.tobytes() + song.pitch.tobytes(), self.seed))
+        return rewrite(*_paper(*checkpoint_id(self.folder)), song, valence, seed=zlib.crc32(song.onset.tobytes() + song.pitch.tobytes(), self.seed))
 
     def seeded(self, seed): return PaperMethod(self.folder, seed)
 
@@ -101,9 +100,7 @@ class PaperMethod:
         return dict(checkpoint=self.folder.resolve().name, sha256=file_sha256(self.folder / 'model.safetensors'), step=self.training.get('step'), settings=dict(seed=self.seed))
 
 @lru_cache(maxsize=1)
-def _checkpoint(folder):
-    from emotionwave.checkpoint import load_checkpoint
-    return load_checkpoint(folder)[:2]
+def _paper(folder, *saved): return load_checkpoint(folder)[:2]
 
 def is_paper(
     folder,            # checkpoint folder, or `None`
@@ -119,7 +116,6 @@ def methods_of(
     paper=None,        # checkpoint folder of the original's network; `None` for the one in the package, if it is there
 )->dict:               # name -> method
     "List what is compared: the model at its usual and at other strengths, the original's network, the rules; raises at once for settings that make no sense."
-    from emotionwave.generate import PRESSED
     for s in strengths:
         if not 0 <= s <= PRESSED: raise ValueError(f'strengths must be from 0 to {PRESSED:g}, from which on nothing more is done, got {s:g}')
     if paper and not is_paper(paper): raise ValueError(f"{paper}: holds no checkpoint of the original's network; give one that was trained with --preset paper")
@@ -173,12 +169,11 @@ def load_opinion(
 def excerpt(
     song:Song,
     bars:int=8,        # its length
-)->tuple:              # `Song`, and its first bar counted from 0
+)->tuple:              # `Song`, and its first bar in the song's own count from 0, as `transfer(bars=)` has it
     "Take the bars in the middle of a song."
-    from emotionwave.generate import readable_meter
-    song = readable_meter(song); n = len(song.bar_ticks()) - 1
+    read = readable_meter(song); line = read.bar_ticks(); n = len(line) - 1
     first = max((n - bars) // 2, 0)
-    return song.bars(first, min(first + bars, n)), first
+    return read.bars(first, min(first + bars, n)), int(np.searchsorted(song.bar_ticks(), line[first], 'right')) - 1
 
 # %% ../nbs/08_evaluate.ipynb #00000012
 def midi_files(
@@ -199,7 +194,6 @@ def bar_figures(
     bars:int=None,     # how many; `None` for those the song has
 )->tuple:              # rhythmic intensity (B,) 0..1 and polyphony (B,) notes, as the model's conditions have them
     "Measure how busy and how full each bar of a song is."
-    from emotionwave.fragments import rhythm_polyphony
     t = _tokenizer(); encoded = t.encode(song); notes, B = t.notes(encoded.ids), bars or len(encoded)
     measured = rhythm_polyphony(notes[:, 0], notes[:, 1], t.durations[notes[:, 4]], t.steps[encoded.ids[encoded.start[:-1] + 1]])
     return tuple(np.pad(m, (0, max(B - len(m), 0)))[:B] for m in measured)
@@ -214,7 +208,6 @@ def _text(x): return ' '.join(f'{v:.4g}' for v in x)
 
 def _classes(song):
     "Classes of rhythm and polyphony of the bars, as text."
-    from emotionwave.fragments import bar_classes
     return {f'{k}_asked': _text(v) for k, v in bar_classes(*bar_figures(song, len(song.bar_ticks()) - 1)).items()}
 
 def version_figures(
@@ -265,12 +258,11 @@ def judge_song(
         for (name, method), at in zip(methods.items(), range(0, len(rows), 2)):
             if name.startswith('model '): continue                            # at another strength
             for row, d in zip(rows[at:at + 2], diversity(method, song, pairs[name])): row['diversity'] = d
-    return rows, _at_random(song, methods) if close else [], made
+    return rows, _asked_rows(song, methods) if close else [], made
 
-def _at_random(song, methods):
+def _asked_rows(song, methods):
     "Ask the model for other classes of rhythm and polyphony: of each bar at random, and of all bars as much more or less than they have, as MuseMorphose does in its published script; no rows when it knows no such classes."
     if not hasattr(methods.get('model'), 'asked'): return []
-    from emotionwave.fragments import bar_classes
     B, names, draw = len(song.bar_ticks()) - 1, ('rhythm', 'polyphony'), np.random.default_rng(zlib.crc32(song.onset.tobytes()))
     own = bar_classes(*bar_figures(song, B))
     wishes = [('random', dict(zip(names, draw.integers(0, 8, (2, B)))))]
@@ -294,7 +286,7 @@ def _excerpts(files, bars):
     for f in files:
         try: song, first = excerpt(barred(read_file(f)), bars)
         except (ValueError, OSError) as e: skipped.append([f.name, str(e).removeprefix(f'{f.path}: ')]); continue
-        if len(song) < MIN_NOTES: skipped.append([f.name, f'{len(song)} notes in bars {first} to {first + bars - 1}; {MIN_NOTES} are needed'])
+        if len(song) < MIN_NOTES: skipped.append([f.name, f'{len(song)} notes in the {len(song.bar_ticks()) - 1} bars in its middle; {MIN_NOTES} are needed'])
         else: found.append((f, song, first))
     return found, skipped
 
@@ -351,14 +343,14 @@ def evaluate_folder(
     model=None,        # checkpoint folder; `None` for the one that ships
     most:int=100,      # songs at the most, spread evenly
     bars:int=8,        # bars of each, from its middle
-    settings:dict=None,# of `versions`: strength, likeness, temperature, top_p, seed
+    settings:dict=None,# of `versions`, as in `ModelMethod`
     methods:dict=None, # name -> function (Song, valence) -> Song; `None` for `methods_of` the model. `other` is added
     seed:int=0,        # of the other songs that are drawn
     callback=None,     # called with (songs done, songs in all); may raise to cancel
     strengths=(.5, 1.5),   # at which the model is measured besides
     paper=None,        # checkpoint folder of the original's network, to be measured beside; `None` for the one in the package, if it is there
     workers:int=1,     # processes
-    close:int=CLOSE,   # songs, spread evenly, whose versions with several seeds are compared
+    close:int=CLOSE,   # songs, spread evenly, whose versions with several seeds are compared, and whose bars are asked for by classes
     players:int=PLAYERS,   # songs, spread evenly, that can be heard in the page
 )->'pd.DataFrame':     # a row for each song, method and direction; what couldn't be used is in `.attrs["skipped"]`
     "Measure a model on songs, beside the rules, and write the report."
@@ -369,7 +361,7 @@ def evaluate_folder(
     if not files: raise ValueError('no songs; give a folder of MIDI files or a list of at least one')
     usual = methods is None
     if usual: methods = methods_of(model, settings, strengths, paper)
-    found, skipped = _excerpts([files[i] for i in np.arange(min(most, len(files))) * len(files) // min(most, len(files))], bars)
+    found, skipped = _excerpts([files[i] for i in sorted(_spread(most, len(files)))], bars)
     if not found: raise ValueError(f'none of {len(skipped)} files can be used; the first is {": ".join(skipped[0])}')
     if len(found) > 1: methods = dict(methods) | {'other': OtherSong([s for _, s, _ in found], seed)}
     facts = dict(format=1, bars=bars, most=most, seed=seed, draws=1000, methods={k: getattr(m, 'facts', {}) for k, m in methods.items()},

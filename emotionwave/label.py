@@ -31,7 +31,7 @@ def _read(file):
     try: song = read_song(file)
     except Exception as e: return row | dict(problem=str(e).removeprefix(f'{file}: ')), None   # one bad file must not stop the others
     row['notes'] = len(song)
-    if len(song) < MIN_NOTES: return row | dict(problem=f'too short to judge: {len(song)} notes, {MIN_NOTES} are needed'), None
+    if len(song) < MIN_NOTES: return row | dict(problem=f'too short to judge: {len(song)} note{"s" * (len(song) != 1)}, {MIN_NOTES} are needed'), None
     return row | dict(key=str(find_key(song))), song
 
 def label_files(

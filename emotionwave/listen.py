@@ -296,7 +296,7 @@ def render(
     _need(song, 'play')
     if not 8000 <= rate <= 96000: raise ValueError(f'rate must be from 8000 to 96000 samples a second, got {rate}')
     length_s = float(song.seconds(song.end_tick))
-    if length_s > MAX_S: raise ValueError(f'{song.name or "the song"} lasts {length_s / 60:.0f} minutes and sound is made of up to {MAX_S // 60}; take some bars with song.bars(0, 64)')
+    if length_s > MAX_S: raise ValueError(f'{song.name or "the song"} lasts {length_s / 60:.0f} minutes and sound is made of up to {MAX_S // 60}; take some of its bars, as in song.bars(0, 64) or --bars 0:64')
     size, fade = int((length_s + TAIL_S) * rate), int(.5 * rate)
     lib, _ = _fluidsynth()
     out = _play(lib, song, rate, size) if lib else _sines(song, rate, size)

@@ -186,7 +186,7 @@ def cut(
     bars = bar_ticks(song)
     n = len(bars) - 1
     last = n if last is None else last
-    if not 0 <= first < last or first >= n: raise ValueError(f'bars {first}:{last} of a song of {n} bars; give bars from 0 to {n}')
+    if not 0 <= first < last or first >= n: raise ValueError(f'bars {first}:{last} of a song of {n} bars; give bars from 0 to {n}, the first below the last')
     lo, hi = bars[first], bars[min(last, n)]
     keep = slice(*np.searchsorted(song.onset, [lo, hi]))
     onset, duration = song.onset[keep] - lo, song.duration[keep]
@@ -247,8 +247,9 @@ def find_grid(
 )->str:                # "performance" or "score"
     "Tell whether the file's bars mean anything: a performance has one placeholder tempo and notes anywhere."
     if len(song) < 16 or len(song.tempo_tick) > 1: return 'score'
+    off = lambda steps: np.abs(steps - np.round(steps)).mean()                # .25 is what chance gives
     step = song.onset / song.tpq * 12                                         # triplets and sixteenths are whole
-    if np.abs(step - np.round(step)).mean() <= .2: return 'score'             # .25 is what chance gives
+    if off(step) <= .2 or off(song.onset / song.tpq * 8) <= .1: return 'score'   # so are thirty-seconds
     if abs(song.tempo_bpm[0] - 120) < .01: return 'performance'               # the tempo that stands in files which have none
     lean = max(abs(np.exp(2j * np.pi / 12 * k * step).mean()) for k in (1, 2, 3, 4, 6, 12))
     return 'performance' if lean < .4 else 'score'                            # a score that is shifted, swung or rough leans all the same

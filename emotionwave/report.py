@@ -119,7 +119,7 @@ def above_line(
     x:str='sim_chr',   # which likeness
     draws:int=1000,    # of the songs, with replacement
     seed:int=0,
-)->dict:               # method that is no rule -> [distance in hits, low, high]; none for those that are more like the input than every rule
+)->dict:               # method that is no rule -> [distance in hits, low, high]; none for those that are more like the input than every rule, in any of the draws
     "Measure how far methods lie above the line through the rules, drawing the same songs for all."
     table = figures[['hit', x]].unstack('method').dropna()
     names, n = list(table['hit']), len(table)
@@ -128,8 +128,7 @@ def above_line(
     weight = np.concatenate([np.ones((1, n)), _draws(n, draws, seed)]) / n
     hit, alike = (weight @ table[k].to_numpy(float) for k in ('hit', x))     # (1 + draws, methods)
     far = np.array([[h[i] - rule_line([(a[r], h[r]) for r in rules], a[i]) for i in others] for h, a in zip(hit, alike)]).reshape(1 + draws, -1)
-    every = {names[i]: [round(float(v), 4) for v in _interval(d[0], d[1:])] for i, d in zip(others, far.T)}
-    return {m: v for m, v in every.items() if np.isfinite(v).all()}
+    return {names[i]: [round(float(v), 4) for v in _interval(d[0], d[1:])] for i, d in zip(others, far.T) if np.isfinite(d).all()}
 
 # %% ../nbs/07c_report.ipynb #0000001a
 def figures_of(
@@ -173,12 +172,12 @@ def plot_report(
     return fig
 
 # %% ../nbs/07c_report.ipynb #00000021
-_ASKED = "Asked for were the classes of the input's own bars; of a few songs also these moved by -3 to 2, all bars by as much (as in MuseMorphose's published script), and any at random."
+_ASKED = "Asked for were the classes of the input's own bars; of a few songs also, in one candidate each, these moved by -3 to 2, all bars by as much (as in MuseMorphose's published script), and any at random."
 EXPLAINED = dict(hit='share of versions that the judge hears on the side asked for', hit_negative='of the negative versions', hit_positive='of the positive versions', both='share of songs heard as asked for in both directions',
     above='share of songs whose positive version is judged above the negative one', gap='mean difference of the two in P(positive)', hit_attributes='hits by a second opinion, from attributes alone',
     above_attributes='pairs in order by the second opinion', sim_chr='likeness of the pitch classes, bar by bar', sim_grv='likeness of the rhythm, bar by bar', sim_chr_key='as sim_chr, each from its own tonic',
     melody_f1='share of the top line that is kept within a semitone', perplexity='of each number of a note, to a language model that had no part in making it; lower is more usual',
-    clash='share of the time that notes sound in which another one sounds a semitone beside them', diversity='1 less the likeness of versions with different seeds', kept='share whose meters, tempos and bars are the input\'s', line='hits above what a mix of rules has at the same sim_chr',
+    clash='share of the time that notes sound in which another one sounds a semitone beside them', diversity='1 less the likeness of versions with different seeds', kept="share whose meters, tempos, bars, name, grid and resolution are the input's", line='hits above what a mix of rules has at the same sim_chr',
     rho_rhythm='rank correlation of rhythmic intensity asked for and measured, over bars', rho_polyphony='the same of polyphony', cross_rhythm='of rhythm asked for and polyphony measured; best near 0', cross_polyphony='of polyphony asked for and rhythm measured; best near 0')
 _SMALL = ('hit', 'both', 'above', 'gap', 'hit_attributes', 'sim_chr', 'sim_grv', 'perplexity')
 

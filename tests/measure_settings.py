@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 import numpy as np
 import torch
-from emotionwave import decode, evaluate, generate, playing
+from emotionwave import decode, evaluate, generate, harmony, playing
 from emotionwave.evaluate import load_opinion
 from emotionwave.midi import find_key
 from emotionwave.reader import nats_a_note
@@ -32,12 +32,13 @@ ROWS = {                                                                       #
     'late': ('moved by an octave only when .4 away', {'REGISTER': .4}),
     'register': ('never moved by an octave', {'REGISTER': np.inf}),
     'touch': ('lengths as they are', {'TOUCH': 1.}),
-    'voicing': ('dynamics as they are', {'VOICING': 0.}),
+    'mediants': ('mediants turn as they come', {'MEDIANTS': dict(sad={}, happy={})}),
+    'turns': ('any note of the input turns either way', {'LOWER': [], 'UPPER': []}),
     'swap': ('the major/minor rule', swap_rule), 'full': ('the fuller rule', full_rule)}
 
 LEADING = decode.LEADING
 
-def at(name): return next(m for m in (playing, generate, decode) if hasattr(m, name))
+def at(name): return next(m for m in (harmony, playing, generate, decode) if hasattr(m, name))
 
 def wrong_thirds(song, new, positive):
     "Bars of a version in the other mode that strike its third, and those of them that strike the input's, too."
@@ -73,13 +74,13 @@ def measured(job):
     (low, high), second = load_judge().predict(pair), load_opinion().predict(pair)
     thirds = np.sum([wrong_thirds(song, new, positive) for new, positive in zip(pair, (False, True))], 0)
     return dict(negative=low < .5, positive=high > .5, both=low < .5 < high, gap=high - low, second=np.mean([second[0] < .5, second[1] > .5]), sim_chr=np.mean([sim_chr(song, p) for p in pair]),
-                sim_grv=np.mean([sim_grv(song, p) for p in pair]), nats=nats_a_note(pair).mean(), smear=smear(pair[0]), thirds=thirds[0], wrong=thirds[1], **dict(zip(('idle', 'leading'), idle_leading(song, pair[0]))))
+                sim_grv=np.mean([sim_grv(song, p) for p in pair]), notes=np.mean([abs(np.log(max(len(p), 1) / len(song))) for p in pair]), nats=nats_a_note(pair).mean(), smear=smear(pair[0]), thirds=thirds[0], wrong=thirds[1], **dict(zip(('idle', 'leading'), idle_leading(song, pair[0]))))
 
 def row(songs, change, workers):
     with get_context('spawn').Pool(workers) as pool: x = pool.map(measured, [(s, change) for s in songs], 1)
     x = {k: np.array([d[k] for d in x], float) for k in x[0]}
     mean = {k: round(float(np.nanmean(v)), 3) for k, v in x.items() if k not in ('nats', 'thirds', 'wrong', 'idle', 'leading')}
-    return mean | dict(hit=round((mean['negative'] + mean['positive']) / 2, 3), perplexity=round(float(np.exp(x['nats'].mean() / NUMBERS)), 2), wrong_thirds=[int(x['wrong'].sum()), int(x['thirds'].sum())], idle_leading=[int(x['idle'].sum()), int(x['leading'].sum())])
+    return mean | dict(hit=round(float(np.mean([x['negative'], x['positive']])), 3), perplexity=round(float(np.exp(x['nats'].mean() / NUMBERS)), 2), wrong_thirds=[int(x['wrong'].sum()), int(x['thirds'].sum())], idle_leading=[int(x['idle'].sum()), int(x['leading'].sum())])
 
 def main(argv=None):
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)

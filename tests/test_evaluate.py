@@ -141,7 +141,7 @@ def test_excerpts_are_from_the_middle_and_short_bars_count_together():
     part, first = excerpt(song, 8)
     assert first == 6 and len(part.bar_ticks()) == 9 and part.pitch.tolist() == song.pitch[24:56].tolist()
     part, first = excerpt(song.replace(meter_num=[1]), 8)                                # 80 bars of a quarter
-    assert first == 6 and len(part) == 32
+    assert first == 24 and len(part) == 32
     part, first = excerpt(line([60] * 4), 8)
     assert first == 0 and len(part) == 4
 
@@ -371,7 +371,6 @@ def test_readme_and_card_have_their_figures_from_the_report():
 
 
 def test_the_numbers_in_the_readmes_sentences_are_those_of_the_report_and_the_checkpoints():
-    import json
     from safetensors import safe_open
     from emotionwave.evaluate import CLOSE, MOVED
     from emotionwave.features import feature_names
@@ -437,8 +436,8 @@ def test_the_originals_network_is_asked_for_by_a_checkpoint_of_it(tiny):
 def test_the_originals_draws_follow_the_seed(monkeypatch):
     from emotionwave import evaluate, paper
     song, drawn = read_song(Path(__file__).parent.parent / 'samples' / 'minuet_in_g.mid'), []
-    monkeypatch.setattr('emotionwave.checkpoint.load_checkpoint', lambda folder: (None, None, {}))
-    monkeypatch.setattr(evaluate, '_checkpoint', lambda folder: (None, None))
+    monkeypatch.setattr(evaluate, 'load_checkpoint', lambda folder: (None, None, {}))
+    monkeypatch.setattr(evaluate, 'checkpoint_id', lambda folder: (folder,))
     monkeypatch.setattr(paper, 'rewrite', lambda *args, seed: drawn.append(seed % 2**32))   # torch's generator reads no more of it
     for seed in (0, 0, 101, 102): evaluate.PaperMethod('nowhere').seeded(seed)(song, 'positive')
     assert drawn[0] == drawn[1] and len(set(drawn)) == 3

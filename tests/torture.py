@@ -24,8 +24,8 @@ def random_song(rng, bars=4):
     "A few bars in any meters, from empty to crowded."
     meter = [METERS[i] for i in rng.integers(len(METERS), size=bars)]
     line = np.append(0, np.cumsum([n * 1920 // d for n, d in meter]))
-    n = int(rng.choice([1, 5, 40, 150]))
-    onset = rng.integers(0, line[-1], n) // rng.choice([1, 40, 240]) * 1
+    n, step = int(rng.choice([0, 1, 5, 40, 150])), int(rng.choice([1, 40, 240]))
+    onset = rng.integers(0, line[-1], n) // step * step
     return Song(onset, rng.integers(1, 4000, n), rng.integers(21, 109, n), rng.integers(1, 128, n), meter_tick=line[:-1], meter_num=[m[0] for m in meter], meter_den=[m[1] for m in meter])
 
 def random_conditions(config, rng, rows, bars):

@@ -545,11 +545,11 @@ class Lines:
         return np.where((position >= 0) & (np.append(self.place, -1)[i] == here), i, -1)
 
     def _to_strike(self, rows):
-        "Place of the next stroke (r,) of the input's in bars that are shown whole and are to be as busy as they are, -1 where none follows, and how many do."
+        "Place of the next stroke (r,) of the input's in long bars that are shown whole and are to be as busy as they are, -1 where none follows, and how many do."
         bar, position = self.bar[rows], self.position[rows]
         if self.control.busy: return np.full((2, len(bar)), [[-1], [0]])
         j, end = np.searchsorted(self.place, bar * _PLACE + position, 'right'), np.searchsorted(self.place, (bar + 1) * _PLACE)
-        left = np.where(self.whole[bar - self.first], end - j, 0)
+        left = np.where(self.whole[bar - self.first] & self.part.long[bar], end - j, 0)
         return np.stack([np.where(left > 0, np.append(self.place, 0)[j] % _PLACE, -1), left])
 
     def mask(self, rows):
@@ -821,16 +821,16 @@ class Draft:
 
 # %% ../nbs/06c_decode.ipynb #00000039
 def write_window(
-    decoder:QuickDecoder,
-    tokenizer:Tokenizer,
-    part:Part,
+    decoder:QuickDecoder,      # of the checkpoint
+    tokenizer:Tokenizer,       # of the checkpoint
+    part:Part,         # the input
     rows,              # (R, 2, K, W) conditions of each version: with the valence, and without, for the bars of context and those written
     shown,             # (N,) bool, the notes of the skeleton that are shown
     context,           # R lists of bars of ids that are written already; candidates of one version have the same list, which is read once
     first:int, last:int,       # bars of the piece that are written now, `first` to `last - 1`; context stands before
     control:Control,
     generators,        # R numpy generators
-    keep:Keep,
+    keep:Keep,         # what of the input is kept
     tick=None,         # called with the bar of the piece that all versions have come to, whenever it moves on; may raise to cancel
 )->list:               # R lists of bars of ids
     "Write a few bars of several versions at once."

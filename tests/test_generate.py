@@ -615,11 +615,9 @@ def test_a_dominants_leading_tone_stays(tiny):
         r = transfer(Song(on, long, pitch, [70] * len(on)), 'negative', temperature=5., seed=seed, candidates=1, model=tiny)
         assert not [by for _, degree, by in shades(r) if degree == 11 and by]
 
-@pytest.mark.parametrize('song', [tune(8, each=8), Song(40 * np.repeat(np.arange(48), 2), [40] * 96, np.tile([48, 55, 60, 64], 24), [70] * 96, meter_num=[4])], ids=['usual', 'crowded'])
-def test_every_stroke_is_written_and_no_other(song, tiny):
-    for r in versions(song, ['negative', 'positive'], temperature=2., model=tiny):
-        assert set(r.song.onset.tolist()) == set(song.onset.tolist())
-        if len(song) == 96: assert len(r.song) == 96                           # a longer bar than models learn from has as many notes as it had
+def test_a_bar_longer_than_models_learn_from_keeps_every_stroke_and_as_many_notes(tiny):
+    song = Song(40 * np.repeat(np.arange(48), 2), [40] * 96, np.tile([48, 55, 60, 64], 24), [70] * 96, meter_num=[4])
+    for r in versions(song, ['negative', 'positive'], temperature=2., model=tiny): assert r.song.onset.tolist() == song.onset.tolist()
 
 def test_notes_beyond_the_tokens_pitches_stay_as_they_are(tiny):
     song = tune(4); song = song.replace(pitch=[3, 125, *song.pitch[2:]])

@@ -4,7 +4,7 @@ import pytest
 from emotionwave.midi import Song, unlap
 from emotionwave import playing
 from emotionwave.listen import hands
-from emotionwave.playing import BENEATH, CLOSE, DEEP, DETACH, LOW, STAY, clash, close_below, crossed, lowered, played, touch, until_clash
+from emotionwave.playing import BENEATH, CLOSE, DEEP, DETACH, LOW, STAY, VOICING, clash, close_below, crossed, lowered, played, touch, until_clash, voicing
 
 BAR = 1920
 
@@ -53,7 +53,7 @@ def test_holding_notes_adds_no_clash_and_crosses_no_bar_line(seed):
 
 def test_the_happiest_version_is_as_long_and_as_loud_as_written():
     song = random_song(1)
-    assert touch(song, lines(song), -np.ones(len(song))) == song
+    assert touch(song, lines(song), -np.ones(len(song))) == song and voicing(song, -np.ones(len(song))) == song
 
 def test_happiness_that_is_pressed_is_detached_and_no_note_is_lost():
     song = random_song(1); at = lambda strength: played(song, lines(song), np.ones(len(lines(song)) - 1), strength)
@@ -72,6 +72,16 @@ def test_a_broken_chord_in_the_bass_is_not_held_when_it_is_lowered():
     song = Song(np.append(on, on), [1440] * 32 + [480] * 32, np.append(pitch, 72 + np.tile([0, 2, 4, 5], 8)), [70] * 64, meter_num=[4], meter_den=[4])
     low = lowered(unlap(song))
     assert set((low.pitch - unlap(song).pitch).tolist()) == {-12} and not close_below(low).any()
+
+@pytest.mark.parametrize('seed', range(4))
+def test_a_sad_melody_comes_down_to_its_accompaniment_and_no_further(seed):
+    song = random_song(seed); right = hands(song)
+    for ahead in (-20, 3, 30):
+        played = song.replace(velocity=np.where(right, 60 + ahead, 60))
+        for lean in (.5, 1., 2.):
+            new = voicing(played, np.full(len(song), lean))
+            assert (new.velocity[~right] == 60).all() and (new.velocity[right] == np.round(60 + ahead - min(VOICING * lean, max(ahead, 0)))).all()
+    assert voicing(song.replace(velocity=np.where(right, 127, 1)), np.full(len(song), 50.)).velocity.min() >= 1
 
 def test_each_bar_is_played_with_its_own_valence():
     song = random_song(3); line = lines(song)

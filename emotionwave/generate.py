@@ -119,7 +119,7 @@ EASE = .4                      # all else is pressed by the guidance to this pow
 ASKED = 3.                     # or by this much, where rhythm or polyphony is asked for
 ANCHOR = 3., 0.                # what a pitch that the input has at this place gains in log probability, at strength 1 and likeness 1: for the most careful candidate and the boldest
 FOREIGN = dict(major=[4, 9], minor=[3, 8, 10])   # semitones above the tonic that a version in the other mode has no use for
-LOWER, UPPER = [0, 3, 5, 8, 10], [1, 4, 6, 9, 11]   # semitones above the tonic of the two shades of a degree
+LOWER, UPPER = [3, 8, 10], [4, 9, 11]   # semitones above the tonic of the minor and the major shade of a degree
 REGISTER = .15                 # how far the valence heard may be from the one asked for before a version is moved by an octave, at strength 1
 MIDDLE = 60                    # MIDI pitch, middle C: what lies beneath it in the mean isn't moved any lower
 LIKENESS = .25                 # what likeness counts in choosing a candidate, against the valence heard
@@ -180,13 +180,14 @@ def firm(
     valences,          # (V, B) of each version and bar, 0. to 1.
     candidates:int=1,  # of each version
 )->np.ndarray:         # (V * C, B, 12) bool by version and its candidates, bar, and semitones above the tonic
-    "Find what of the input doesn't turn into the other shade of its degree: nothing rises that is to be sad, nor falls that is to be happy; nothing becomes strange to both modes; and in a minor piece that is to be sad what is strange stays, and so does a leading tone."
+    "Find what of the input doesn't turn into the other shade of its degree: nothing rises that is to be sad, nor falls that is to be happy; nothing becomes strange to both modes; and where the mode is already the one that is asked for what is strange stays, and so does a leading tone."
     valences = np.asarray(valences)
+    sad, happy = (x[..., None] for x in (valences < .5, valences > .5))      # (V, B, 1)
     out = np.zeros((*valences.shape, 12), bool)
     out[..., [0, 5]] = True
-    out[..., LOWER] |= (valences < .5)[..., None]
-    out[..., UPPER] |= (valences > .5)[..., None]
-    if mode == 'minor': out[..., [*STRANGE, 11]] |= (valences < .5)[..., None]
+    out[..., LOWER] |= sad
+    out[..., UPPER] |= happy
+    out[..., [*STRANGE, 11]] |= sad if mode == 'minor' else happy
     return np.repeat(out, candidates, 0)
 
 # %% ../nbs/07_generate.ipynb #0000001e

@@ -94,7 +94,7 @@ def parser():
     t.add_argument('--likeness', type=float, default=1., help="share of the piece's skeleton (onsets, lengths, steps) that is kept in sight, 0 to 1 (default: 1)")
     t.add_argument('--temperature', type=float, default=.7, help='0 for the likeliest notes, higher for bolder ones (default: 0.7)')
     t.add_argument('--top-p', type=float, default=.95, help='share of the probability that notes are drawn from, the likeliest first (default: 0.95)')
-    t.add_argument('--keep', type=parts, action='extend', default=[], metavar='PART', help='parts that stay exactly as they are: melody, rhythm, harmony, left, right (hands, as the two tracks of a file have them, else told apart by register), or several, as in melody left; the rest fits them, so the more is kept, the less can change')
+    t.add_argument('--keep', type=parts, action='extend', default=[], metavar='PART', help='parts that stay exactly as they are: melody, rhythm, harmony, left, right (hands, as the two tracks of a file have them, else told apart by register), or several, as in melody left; the rest has to fit them, so less of it can change')
     t.add_argument('--rhythm', metavar='CLASS', help='how busy bars are to be, from 0 (calm) to 7 (busy), or several with commas from the first bar to the last (default: as they are)')
     t.add_argument('--polyphony', metavar='CLASS', help='how full bars are to be, from 0 (one or two notes at a time) to 7 (more than six), likewise (default: as they are)')
     t.add_argument('--candidates', type=int, help='how many versions are drawn, of which the best is kept (default: 6)')

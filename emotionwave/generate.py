@@ -364,7 +364,7 @@ def versions(
     valences,          # list of valences, each as in `valence_of`, or a course of it as in `curve_of`
     strength:float=1., # how hard the valence is pressed: 0 gives the input back, rounded to the tokens' steps of time and loudness, but for rhythm and polyphony asked for; above 1 is beyond what is usual, from `PRESSED` on nothing more is done
     likeness:float=1., # how much of the input is held on to: the share of its skeleton (onsets, lengths, diatonic steps) that is shown, 0. to 1.; at 0 loudness is new, too
-    keep=(),           # "melody", "rhythm", "harmony", "left", "right" or several: parts of the piece that stay exactly as they are; the rest fits them, so the more is kept, the less can change
+    keep=(),           # "melody", "rhythm", "harmony", "left", "right" or several: parts of the piece that stay exactly as they are; the rest has to fit them, so less of it can change
     seed:int=0,        # same seed, same notes; on another processor, or beside other valences, bfloat16 may round one of them otherwise
     rhythm=None,       # how busy bars are to be: a class from 0 (calm) to 7 (busy), or several from the first bar to the last; `None` as they are
     polyphony=None,    # how full bars are to be, likewise: 0 (one or two notes sound at a time) to 7 (more than six)

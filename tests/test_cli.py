@@ -390,6 +390,12 @@ def test_a_copy_of_the_input_is_not_written_over_another_piece(tmp_path, tiny, c
     assert 'skipped' in capsys.readouterr().err and other.read_bytes() == before and (tmp_path / 'out' / 'theme_in_a_1.mid').exists()
     assert main(['transfer', str(tmp_path / 'in' / 'theme_in_a.mid'), '--valence', 'both', *brief]) == 0   # its own copy is there already
 
+def test_a_folder_may_be_written_into_itself_again(tmp_path, tiny, capsys):
+    shutil.copy(SAMPLES / 'minuet_in_g.mid', tmp_path / 'a.midi')
+    for _ in range(2):
+        assert main(['transfer', str(tmp_path), '--valence', 'both', '--bars', '0:2', '--candidates', '1', '--model', str(tiny), '--quiet', '--output', str(tmp_path)]) == 0
+        assert sorted(p.name for p in tmp_path.iterdir()) == ['a.midi', 'a_1.mid', 'a_2.mid']
+
 def test_parts_may_be_named_in_any_way():
     for words in (['--keep', 'melody', 'left', 'x.mid'], ['--keep', 'melody', '--keep', 'left', 'x.mid'], ['--keep=melody', 'left', 'x.mid'], ['x.mid', '--keep', 'melody,left']):
         args = parser().parse_args(['transfer', *words])

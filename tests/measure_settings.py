@@ -34,7 +34,6 @@ ROWS = {                                                                       #
     'touch': ('lengths as they are', {'TOUCH': 1.}),
     'voicing': ('dynamics as they are', {'VOICING': 0.}),
     'mediants': ('mediants turn as they come', {'MEDIANTS': dict(sad={}, happy={})}),
-    'turns': ('any note of the input turns either way', {'LOWER': [], 'UPPER': []}),
     'swap': ('the major/minor rule', swap_rule), 'full': ('the fuller rule', full_rule)}
 
 LEADING = decode.LEADING

@@ -402,7 +402,7 @@ def test_parts_may_be_named_in_any_way():
         assert args.keep == ['melody', 'left'] and str(args.input) == 'x.mid'
 
 def test_a_value_may_begin_with_a_minus(capsys):
-    for words, says in ((['--bars', '-4:-2'], 'bars -4:-2 of a song of 32 bars'), (['--valence', '-1,1'], 'valence is 1 or "negative"')):
+    for words, says in ((['--bars', '-4:-2'], 'bars -4:-2 of a song of 32 bars'), (['--valence', '-1,1'], 'a course of valences has')):
         assert main(['transfer', str(SAMPLES / 'minuet_in_g.mid'), *words, '--output', 'x.mid']) == 1 and says in capsys.readouterr().err
 
 def test_listen_without_a_name_replaces_no_sound(command, here):

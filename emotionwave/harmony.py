@@ -45,7 +45,9 @@ NEAR = 2                       # half bars from it within which a submediant sta
 
 def _beside(song, at, goal):
     "Which of the notes `at` have a note at pitch `goal` within a quarter, or with them."
-    return ((song.pitch == goal[:, None]) & (np.abs(song.onset - song.onset[at, None]) <= song.tpq)).any(1)
+    if not len(at): return np.zeros(0, bool)
+    near = slice(*np.searchsorted(song.onset, [song.onset[at].min() - song.tpq, song.onset[at].max() + song.tpq + 1]))
+    return ((song.pitch[near] == goal[:, None]) & (np.abs(song.onset[near] - song.onset[at, None]) <= song.tpq)).any(1)
 
 def mediants(
     new:Song,          # a version's notes, on the grid
@@ -79,11 +81,10 @@ def augmented(
     "Let the major seventh over a minor tonic or its third go to the tonic, where it isn't in the tune."
     degree, half, top = (new.pitch - tonic) % 12, np.searchsorted(edge, new.onset, 'right') - 1, kept_notes(new, ('melody',))
     at = np.flatnonzero((degree == 11) & (way[np.minimum(half, len(way) - 1)] == 'sad')) if len(way) else np.array([], int)
-    end = new.onset + new.duration
-    over = (new.onset < end[at, None]) & (end > new.onset[at, None])          # sound with it
-    with_it = lambda d: (over & (degree == d)).any(1)
-    sung = (over & (degree == 11) & top).any(1)
-    goal = new.pitch[at] + 1
-    may = with_it(3) & with_it(7) & ~with_it(2) & ~with_it(5) & ~sung & ~_beside(new, at, goal)
-    pitch = new.pitch.copy(); pitch[at[may]] = goal[may]
+    pitch, end, longest = new.pitch.copy(), new.onset + new.duration, new.duration.max(initial=0)
+    for i in at:
+        near = slice(*np.searchsorted(new.onset, [new.onset[i] - longest, end[i]]))
+        over = end[near] > new.onset[i]                                       # sounds with it
+        chord, sung = set(degree[near][over].tolist()), (over & top[near] & (degree[near] == 11)).any()
+        if {3, 7} <= chord and not chord & {2, 5} and not sung and not _beside(new, [i], new.pitch[[i]] + 1)[0]: pitch[i] += 1
     return new.replace(pitch=pitch)

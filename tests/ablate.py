@@ -84,7 +84,7 @@ def _unlike(lines, shown):
 @contextlib.contextmanager
 def unaided(config):
     "Let `versions` give the network what it was trained with, and nothing else help it: no anchor for the input's pitches, no places and pitches that are the input's alone, no rule for how notes turn and which chords give way, no lean of lengths, register or polyphony."
-    new = {(generate, 'GUIDANCE'): GUIDANCE, (generate, 'ANCHOR'): 0., (generate, 'SHIFT'): (0, 0), (generate, 'played'): lambda new, *_: new, (generate, 'REGISTER'): np.inf, (generate, 'AMOUNT'): 0.,
+    new = {(generate, 'GUIDANCE'): GUIDANCE, (generate, 'ANCHOR'): 0., (generate, 'SHIFT'): (0, 0), (generate, 'touch'): lambda new, *_: new, (generate, 'REGISTER'): np.inf, (generate, 'AMOUNT'): 0.,
            (generate, 'mediants'): lambda new, *_: new, (generate, 'augmented'): lambda new, *_: new, (decode.Lines, '_as_input'): _unlike, (decode.Lines, '_turns'): lambda self, rows: np.zeros((len(rows), len(self.pitch_of)), bool)}
     if not config.spell: new[decode, 'spell_major'] = lambda notes, *_: notes.copy()
     if not config.skeleton:

@@ -637,3 +637,14 @@ def test_a_leading_tone_that_does_not_lead_is_held_as_the_third_is():
     down, up = gains(0), gains(36)
     assert down[64] == down[71] == 0                                           # the third tells the mode, and the seventh would leave an augmented second
     assert up[71] == up[74] > 0
+
+def test_a_sad_version_that_is_heard_happier_for_its_touch_is_left_as_written(tiny, monkeypatch):
+    class Ear:                                                                # hears what is held long as happy, or as sad
+        def __init__(self, sign): self.sign = sign
+        def predict(self, songs): return np.array([.5 + self.sign * (.2 if s.duration.mean() > 200 else -.2) for s in songs])
+    song = Song(np.arange(32) * 480, [120] * 32, np.tile([72, 60, 76, 64], 8), [70] * 32, meter_num=[4], meter_den=[4])
+    monkeypatch.setattr(generate.Job, 'write', lambda job, *_: [[job.encoded[k] for k in range(len(job.encoded))] for _ in job.valences])   # as the input has it
+    for sign, held in ((1, False), (-1, True)):
+        monkeypatch.setattr(generate, 'load_labeller', lambda: Ear(sign))
+        assert (transfer(song, 'negative', model=tiny).song.duration.mean() > 200) == held
+        assert transfer(song, [0., 1.], model=tiny).song.duration.max() > 200      # a course has its touch in any case

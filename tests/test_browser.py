@@ -98,10 +98,11 @@ def lab(browser, tmp_path_factory, tiny):
         page.goto(f'http://127.0.0.1:{port}/lab/tree/3_generate.ipynb?reset', timeout=WAIT)
         page.wait_for_selector('.jp-Notebook .jp-CodeCell', timeout=WAIT)
         page.wait_for_selector(IDLE, timeout=WAIT)                            # a kernel
-        for _ in range(10):                                                   # early in the life of a page a command may be lost
+        for _ in range(5):                                                    # early in the life of a page a command may be lost
             try:
                 page.click('.lm-MenuBar-itemLabel:text-is("Run")', timeout=3000); page.click('.lm-Menu [data-command="runmenu:run-all"]', timeout=3000)
-                page.wait_for_function('() => document.querySelector(".jp-CodeCell .jp-InputPrompt").textContent.match(/[1-9]/)', timeout=10_000); break
+                page.wait_for_function('() => document.querySelector(".jp-CodeCell .jp-InputPrompt").textContent.match(/[1-9]/)', timeout=10_000)
+                page.wait_for_selector('.ew-app', timeout=WAIT / 2); break        # or be lost after the first cell
             except Exception: page.keyboard.press('Escape')
         page.keyboard.press('Control+b')                                      # without the list of files there is room
         opened(page, 'lab')

@@ -169,7 +169,7 @@ def _bars_of(text):
 
 def _names(path, valence, folder):
     "Where each version of a piece goes: list of (valence, path)."
-    from emotionwave.generate import curve_of, spread
+    from .generate.wishes import curve_of, spread
     number = lambda v: '1' if spread(curve_of(v), 64).mean() < .5 else '2'
     return [(v, folder / f'{path.stem}_{number(v)}.mid') for v in (('negative', 'positive') if valence == 'both' else (valence,))]
 
@@ -191,7 +191,7 @@ def _copy(source, folder):
 
 def _write(source, results, places, copy=None):
     "Save every version of a piece, and a copy of the input if asked for, or none of them; a folder that is missing is made."
-    from emotionwave.midi import write_atomic
+    from .files.atomic import write_atomic
     jobs = [(place, result.save) for result, (_, place) in zip(results, places)]
     if copy: jobs.append((copy, lambda p: write_atomic(p, source.read_bytes())))
     folder = places[0][1].parent
@@ -210,7 +210,7 @@ def _write(source, results, places, copy=None):
 
 def transfer_folder(args, bars):
     "Transfer every MIDI file of a folder; returns the exit status."
-    from emotionwave.generate import versions
+    from .generate.versions import write_versions
     out = args.output or Path(f'{args.input.resolve().name}_versions')
     if out.suffix.lower() in MIDI: raise ValueError(f'{args.input}: a directory; --output must then be a folder, got {out}')
     _writable(out, make=True)
@@ -228,7 +228,7 @@ def transfer_folder(args, bars):
                 places = _names(f, args.valence, out); names = [f'{f.stem}.mid', *(p.name for _, p in places)][beside:]
                 if other := next((taken[n] for n in names if n in taken), None): raise ValueError(f'would be written over what is written of {other}; rename one of them')
                 copy = _copy(f, out)
-                _write(f, versions(f, [v for v, _ in places], bars=bars, **_settings(args)), places, copy)
+                _write(f, write_versions(f, [v for v, _ in places], bars=bars, **_settings(args)), places, copy)
                 taken |= dict.fromkeys(names, f.name)
             except (ValueError, OSError) as e: skipped.append(f'{f.name}: {_line(e).removeprefix(f"{f}: ")}')
             progress.update()
@@ -238,10 +238,10 @@ def transfer_folder(args, bars):
 
 def transfer(args):
     "Transfer a file or a folder; returns the exit status."
-    from emotionwave.generate import versions
-    from emotionwave.midi import Song
+    from .generate.versions import write_versions
+    from .music.song import Song
     both, bars = args.valence == 'both', _bars_of(args.bars)
-    versions(Song(), ['positive' if both else args.valence], **_settings(args))   # a wrong setting or checkpoint is one error, not one a file
+    write_versions(Song(), ['positive' if both else args.valence], **_settings(args))   # a wrong setting or checkpoint is one error, not one a file
     if args.input.is_dir(): return transfer_folder(args, bars)
     if both:
         folder = args.output or Path('.')
@@ -260,7 +260,7 @@ def transfer(args):
         if p.exists() and not args.output: raise FileExistsError(f'{p}: exists already; say with --output where to write')
     with _bar(args.quiet, unit='bar') as progress:
         def callback(done, total): progress.total = total; progress.update(done - progress.n)
-        results = versions(args.input, [v for v, _ in places], bars=bars, callback=callback, **_settings(args))
+        results = write_versions(args.input, [v for v, _ in places], bars=bars, callback=callback, **_settings(args))
     _write(args.input, results, places, copy)
     for result, (_, place) in zip(results, places):
         if len(result.source): became = f'towards valence {result.asked} · {result.line}' + ' · no pitch is changed' * result.same_notes
@@ -270,8 +270,11 @@ def transfer(args):
 
 def listen(args):
     "Render sound and picture; returns the exit status."
-    from emotionwave.midi import read_song, write_atomic
-    from emotionwave.listen import draw, png, save_mp3, save_wav, synth_name
+    from .files.atomic import write_atomic
+    from .music.read import read_song
+    from .sound.synth import synth_name
+    from .sound.files import save_mp3, save_wav
+    from .player.roll import draw, png
     song, bars = read_song(args.input), _bars_of(args.bars)
     if bars: song = song.bars(*bars)
     wav = args.output or (None if args.roll else Path(f'{args.input.stem}.wav'))
@@ -287,8 +290,8 @@ def listen(args):
 
 def download(args):
     "Fetch public corpora, or list them; returns the exit status."
-    from emotionwave.corpora import corpus_files
-    from emotionwave.download import download, source_of, sources
+    from .data.corpora import corpus_files
+    from .data.downloads import download, source_of, sources
     if not args.names:
         for s in sources.values():
             print(f'{s.name:11} {f"{s.size_mb:.0f} MB" if s.size_mb else "":>7}  licence: {s.licence:28} check: {s.check.partition(":")[0]:7} {s.page}')
@@ -310,7 +313,8 @@ def download(args):
 
 def format(args):
     "Format corpora; returns the exit status."
-    from emotionwave.format import FormatConfig, format_corpora
+    from .data.fragments import FormatConfig
+    from .data.format import format_corpora
     config = FormatConfig(bars=args.bars, hop=args.bars if args.hop is None else args.hop, min_bars=min(4, args.bars), max_tokens=args.max_tokens, grids=args.grids, corpora=args.corpora)
     with _bar(args.quiet, unit='file') as progress:
         now = None
@@ -326,8 +330,8 @@ def format(args):
 def label(args):
     "Label songs, or a formatted corpus; returns the exit status, 1 if a song has no label."
     import json
-    from emotionwave.label import label_dataset, label_files
-    from emotionwave.valence import QUADRANTS, load_judge, load_labeller, load_listener
+    from .hearing.labels import label_dataset, label_files
+    from .hearing.classifiers import QUADRANTS, load_judge, load_labeller, load_listener
     data = [p for p in args.inputs if (p / 'dataset.json').is_file()]
     if data and len(args.inputs) > 1: raise ValueError(f'{data[0]}: a formatted folder; label it by itself')
     if data and args.by == 'judge': raise ValueError('the judge labels no training data, or what learns from it could not be judged; use --by labeller')
@@ -359,8 +363,8 @@ def _changes(args):
 
 def _formatted(args):
     "The formatted folder to train on; a folder of MIDI is formatted into the run's."
-    from emotionwave.corpora import corpus_files
-    from emotionwave.format import format_corpora
+    from .data.corpora import corpus_files
+    from .data.format import format_corpora
     if not args.data.is_dir() or (args.data / 'dataset.json').is_file() or any(args.data.glob('*.parquet')) or not corpus_files(args.data): return args.data
     if int(os.environ.get('WORLD_SIZE', 1)) > 1: raise ValueError(f'{args.data}: a folder of MIDI; for many processes, format it first: emotionwave format {args.data} --output DATA')
     folder = args.output / 'data'
@@ -372,14 +376,14 @@ def _formatted(args):
 
 def _sampler(net, tokenizer, songs, folder):
     "Write songs and their sadder and happier versions as MIDI and piano rolls."
-    from emotionwave.listen import draw, png
-    from emotionwave.midi import write_atomic
-    from emotionwave.model import EmotionVAE
+    from .player.roll import draw, png
+    from .files.atomic import write_atomic
+    from .networks.vae import EmotionVAE
     if isinstance(net, EmotionVAE):
-        from emotionwave.generate import versions
-        make = lambda song: [r.song for r in versions(song, ['negative', 'positive'], candidates=1, model=folder.parents[1] / 'last')]
+        from .generate.versions import write_versions
+        make = lambda song: [r.song for r in write_versions(song, ['negative', 'positive'], candidates=1, model=folder.parents[1] / 'last')]
     else:
-        from emotionwave.paper import rewrite
+        from .measure.original import rewrite
         make = lambda song: [rewrite(net.eval(), tokenizer, song, v, tokens=150) for v in ('negative', 'positive')]   # it has no cache, so a whole fragment takes long
     folder.mkdir(parents=True, exist_ok=True)
     for song in songs:
@@ -407,8 +411,8 @@ class _Progress:
 
 def train(args):
     "Train; returns the exit status."
-    from emotionwave.checkpoint import find_checkpoint
-    from emotionwave.train import begun, chosen, join, train
+    from .learn.checkpoint import find_checkpoint
+    from .recipes.writer import begun, chosen, join, train
     first = os.environ.get('RANK', '0') == '0'
     try:
         if args.minutes is not None and not args.minutes > 0: raise ValueError(f'--minutes must be above 0, got {args.minutes:g}')
@@ -433,7 +437,8 @@ def train(args):
 
 def evaluate(args):
     "Evaluate; returns the exit status."
-    from emotionwave.evaluate import evaluate_folder, summary
+    from .measure.report import summary
+    from .measure.evaluation import evaluate_folder
     if (args.songs is None) == (args.folder is None): raise ValueError('give one folder of songs, as in: emotionwave evaluate songs/ --output report')
     with _bar(args.quiet, unit='song') as progress:
         def callback(done, total): progress.total = total; progress.update(done - progress.n)

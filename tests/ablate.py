@@ -12,18 +12,24 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 import numpy as np
 import torch
-from emotionwave import decode, evaluate, generate
-from emotionwave.format import load_dataset, read_report
-from emotionwave.fragments import COLUMNS, Fragments, TrainConfig, batches
-from emotionwave.midi import find_key
-from emotionwave.latents import accuracy, active_units, nats_a_bar, note_summaries, probe, read_latents
-from emotionwave.model import ModelConfig
-from emotionwave.paper import PaperConfig, rewrite
-from emotionwave.similarity import sim_chr, sim_grv
-from emotionwave.tokens import TokenConfig, Tokenizer, shift
-from emotionwave.checkpoint import load_checkpoint
-from emotionwave.train import train
-from emotionwave.valence import load_judge
+import emotionwave.generate.piece as generate_piece
+import emotionwave.generate.rules as generate_rules
+import emotionwave.generate.sampler as generate_sampler
+import emotionwave.generate.versions as generate_versions
+import emotionwave.measure.evaluation as measure_evaluation
+import emotionwave.music.modes as music_modes
+from emotionwave.data.shards import load_dataset, read_report
+from emotionwave.data.batches import COLUMNS, Fragments, plan_batches, TrainConfig
+from emotionwave.music.keys import find_key
+from emotionwave.measure.latents import accuracy, active_units, nats_a_bar, note_summaries, probe, read_latents
+from emotionwave.networks.vae import ModelConfig
+from emotionwave.networks.paper import PaperConfig
+from emotionwave.measure.original import rewrite
+from emotionwave.music.similarity import sim_chr, sim_grv
+from emotionwave.music.tokens import shift, TokenConfig, Tokenizer
+from emotionwave.learn.checkpoint import load_checkpoint
+from emotionwave.recipes.writer import train
+from emotionwave.hearing.classifiers import load_judge
 
 TRAIN = dict(batch_tokens=2_000, lr=2.5e-3, warmup=100, beta_warmup=1, threads=1)
 GUIDANCE = 3.                                                                  # of every row's decoder but those that never learnt to do without conditions: 1
@@ -61,7 +67,7 @@ def steps_for(rows, tokenizer, tokens):
     data = Fragments(rows[rows.split == 'train'], tokenizer, ModelConfig(vocab=len(tokenizer)), TrainConfig.sharpen)
     seen = steps = epoch = 0
     while True:
-        for batch in batches(data, TrainConfig(**TRAIN), epoch):
+        for batch in plan_batches(data, TrainConfig(**TRAIN), epoch):
             seen, steps = seen + int(data.length[batch].sum()), steps + 1
             if seen >= tokens: return steps, seen
         epoch += 1
@@ -85,10 +91,10 @@ def _unlike(lines, shown):
 def unaided(config):
     "Let `versions` give the network what it was trained with, and nothing else help it: no anchor for the input's pitches, no places and pitches that are the input's alone, no rule for how notes turn and which chords give way, no lean of lengths, register or polyphony."
     new = {(generate, 'GUIDANCE'): GUIDANCE, (generate, 'ANCHOR'): 0., (generate, 'SHIFT'): (0, 0), (generate, 'touch'): lambda new, *_: new, (generate, 'REGISTER'): np.inf, (generate, 'AMOUNT'): 0.,
-           (generate, 'mediants'): lambda new, *_: new, (generate, 'augmented'): lambda new, *_: new, (decode.Lines, '_as_input'): _unlike, (decode.Lines, '_turns'): lambda self, rows: np.zeros((len(rows), len(self.pitch_of)), bool)}
+           (generate, 'mediants'): lambda new, *_: new, (generate, 'augmented'): lambda new, *_: new, (generate_rules.Lines, '_as_input'): _unlike, (generate_rules.Lines, '_turns'): lambda self, rows: np.zeros((len(rows), len(self.pitch_of)), bool)}
     if not config.spell: new[decode, 'spell_major'] = lambda notes, *_: notes.copy()
     if not config.skeleton:
-        new[generate, 'write_window'] = lambda net, tokenizer, part, rows, shown, *more: decode.write_window(net, tokenizer, part, rows, np.zeros_like(shown), *more)
+        new[generate, 'write_window'] = lambda net, tokenizer, part, rows, shown, *more: generate_sampler.write_window(net, tokenizer, part, rows, np.zeros_like(shown), *more)
     if config.absolute: new |= {(generate, 'find_key'): lambda song: find_key(song)._replace(tonic=0), (generate, 'Part'): AbsolutePart}
     old = {at: getattr(*at) for at in new}
     for at, v in new.items(): setattr(*at, v)
@@ -96,13 +102,13 @@ def unaided(config):
     finally:
         for at, v in old.items(): setattr(*at, v)
 
-class AbsolutePart(decode.Part):
+class AbsolutePart(generate_piece.Part):
     "An input with pitches as written, of which encoder and skeleton see a spelling in major of its own key, as in training."
     @classmethod
     def of(cls, bars, tokenizer, song, key, *more):
         part, up = super().of(bars, tokenizer, song, key, *more), shift(find_key(song).tonic)
         moved = lambda notes, by: notes + [0, 0, by, 0, 0]
-        spelled = moved(decode.spell_major(moved(part.notes, up), key.mode == 'minor', tokenizer.config.pitch_range[0]), -up)
+        spelled = moved(music_modes.spell_major(moved(part.notes, up), key.mode == 'minor', tokenizer.config.pitch_range[0]), -up)
         spelled[:, 2] = spelled[:, 2].clip(0, len(tokenizer.ids('Pitch')) - 1)
         return replace(part, notes=spelled, seen=spelled)
 
@@ -116,13 +122,13 @@ class Row:
     def both(self, song, seed):
         if self.name == 'paper': return [rewrite(self.model, self.tokenizer, song, v, seed) for v in (1, 2)]
         strength = 1 / GUIDANCE if not self.config.drop else 1.
-        with unaided(self.config): return [r.song for r in generate.versions(song, [1, 2], model=self.folder, strength=strength, seed=seed, candidates=1)]
+        with unaided(self.config): return [r.song for r in generate_versions.write_versions(song, [1, 2], model=self.folder, strength=strength, seed=seed, candidates=1)]
 
 def excerpts(corpora, count, seed=0):
     "Eight bars each of songs of the validation split."
     names = ('POP909', 'Pop1K7', 'VGMIDI')
-    files = evaluate.held_out_files(corpora, names, -(-count // len(names)), seed, split='valid')
-    return [song for _, song, _ in evaluate._excerpts(files, 8)[0]]
+    files = measure_evaluation.held_out_files(corpora, names, -(-count // len(names)), seed, split='valid')
+    return [song for _, song, _ in measure_evaluation._excerpts(files, 8)[0]]
 
 def control(method, songs, draws=1000):
     "What the judge hears, and what is left of the piece: [mean, low, high] of each figure, 95 % intervals over songs."

@@ -36,15 +36,17 @@ def first_command():
 
 def decoding():
     "Tokens a second that come out, on a piece of 32 bars: one candidate of one version, of both, and the usual number of candidates of both."
-    from emotionwave import generate
-    from emotionwave.midi import find_key, read_song
+    import emotionwave.generate.versions as generate_versions
+    import emotionwave.learn.checkpoint as learn_checkpoint
+    from emotionwave.music.read import read_song
+    from emotionwave.music.keys import find_key
     song = read_song(SAMPLE)
-    _, tokens = generate._load(str(generate.default_checkpoint()))
-    generate.versions(song, ['negative'], bars=(0, 2))                         # warm
+    _, tokens = generate_versions.load_decoder(str(learn_checkpoint.default_checkpoint()))
+    generate_versions.write_versions(song, ['negative'], bars=(0, 2))                         # warm
     rates = []
     for wanted, more in ((['negative'], dict(candidates=1)), (['negative', 'positive'], dict(candidates=1)), (['negative', 'positive'], {})):
         start = time.perf_counter()
-        made = generate.versions(song, wanted, **more)
+        made = generate_versions.write_versions(song, wanted, **more)
         took = time.perf_counter() - start
         count = sum(len(tokens.encode(r.song, find_key(song).tonic).ids) for r in made)
         rates.append(count / took)
@@ -53,8 +55,8 @@ def decoding():
 def encoding(repeats=40):
     "Notes a second of our tokenizer and of MidiTok's REMI with the same configuration, on all samples."
     from miditok import REMI, TokenizerConfig
-    from emotionwave.midi import read_song
-    from emotionwave.tokens import TokenConfig, Tokenizer
+    from emotionwave.music.read import read_song
+    from emotionwave.music.tokens import TokenConfig, Tokenizer
     c = TokenConfig(unique=False)
     ours = Tokenizer(c)
     meters = {}

@@ -17,14 +17,14 @@ PARTS = ('row', 'music21', 'workers', 'memory', 'all', 'reckon')
 
 def some(data, name, count):
     "Evenly spread files of a corpus."
-    from emotionwave.corpora import corpus_files
+    from emotionwave.data.corpora import corpus_files
     files = [f for f in corpus_files(data) if f.corpus == name]
     return files[::max(len(files) // count, 1)][:count]
 
 def miditok():
     "MidiTok's REMI with our configuration, as in tests/benchmark.py."
     from miditok import REMI, TokenizerConfig
-    from emotionwave.tokens import TokenConfig
+    from emotionwave.music.tokens import TokenConfig
     c, meters = TokenConfig(unique=False), {}
     for s in c.time_signatures: meters.setdefault(int(s.split('/')[1]), []).append(int(s.split('/')[0]))
     return REMI(TokenizerConfig(pitch_range=(c.pitch_range[0], c.pitch_range[1] + 1), beat_res={(a, b): r for a, b, r in c.beat_res}, num_velocities=c.velocities,
@@ -40,8 +40,9 @@ def cpu(work):
 def rows(data, count=200, repeats=3):
     "Milliseconds of one core a file: ours from file to row, MidiTok's tokenisation alone; medians of interleaved repeats."
     from symusic import Score
-    from emotionwave.format import FormatConfig, pieces, write_shard
-    from emotionwave.tokens import TokenConfig
+    from emotionwave.data.fragments import FormatConfig, pieces
+    from emotionwave.data.shards import write_shard
+    from emotionwave.music.tokens import TokenConfig
     theirs, config, out = miditok(), FormatConfig(grids=('score', 'performance')), {}
     for name in ('POP909', 'Pop1K7'):
         files = some(data, name, count)
@@ -71,9 +72,9 @@ def figures(path):
 
 def attributes_and_key(data, count=6):
     "Files a second of music21 and of ours, on the same fragments of eight bars written as files."
-    from emotionwave.attributes import attributes_table
-    from emotionwave.corpora import read_file
-    from emotionwave.midi import find_key
+    from emotionwave.hearing.attributes import attributes_table
+    from emotionwave.data.corpora import read_file
+    from emotionwave.music.keys import find_key
     out = {}
     for name in ('POP909', 'Pop1K7', 'EMOPIA'):
         files = some(data, name, count)
@@ -90,7 +91,8 @@ def attributes_and_key(data, count=6):
 RUN = """
 import resource, sys, json
 sys.path.insert(0, sys.argv[1])
-from emotionwave.format import FormatConfig, format_corpora
+from emotionwave.data.fragments import FormatConfig
+from emotionwave.data.format import format_corpora
 if __name__ == '__main__':
     format_corpora(json.loads(sys.argv[2]), sys.argv[3], labeller=None if sys.argv[5] == 'none' else 'default', workers=int(sys.argv[4]))
     peak = [resource.getrusage(w).ru_maxrss / 1024 for w in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
@@ -123,7 +125,7 @@ def memory():
 
 def everything(data):
     seconds, (own, child) = whole([data], 2, 'default')
-    from emotionwave.corpora import corpus_files
+    from emotionwave.data.corpora import corpus_files
     files = len(corpus_files(data))
     return dict(files=files, minutes=seconds / 60, files_per_s=files / seconds, parent_mb=own, worker_mb=child)
 

@@ -13,12 +13,14 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / 'tests')]
 import torch
-from emotionwave.decode import QuickDecoder
-from emotionwave.generate import CANDIDATES, default_checkpoint, versions
-from emotionwave.midi import find_key, read_song
-from emotionwave.model import EmotionVAE, ModelConfig
-from emotionwave.paper import PaperConfig
-from emotionwave.tokens import Tokenizer
+from emotionwave.generate.decoder import QuickDecoder
+from emotionwave.learn.checkpoint import default_checkpoint
+from emotionwave.generate.versions import CANDIDATES, write_versions
+from emotionwave.music.read import read_song
+from emotionwave.music.keys import find_key
+from emotionwave.networks.vae import EmotionVAE, ModelConfig
+from emotionwave.networks.paper import PaperConfig
+from emotionwave.music.tokens import Tokenizer
 from original_recipe import Recipe
 
 IDS = 1024
@@ -70,16 +72,16 @@ def main():
     for dtype in dict.fromkeys((torch.float32, QuickDecoder(EmotionVAE(ModelConfig(d_model=32, heads=2))).dtype)):
         for rows, name in ((1, 'cached'), (2, 'cached, with guidance'), (8, 'cached, with guidance, four candidates')): line(f'{name}, {str(dtype)[6:]}', cached(args.width, len(tokenizer), rows, dtype), IDS * max(rows // 2, 1), old)
     song = read_song(ROOT / 'samples' / 'minuet_in_g.mid')
-    versions(song, ['negative'], bars=(0, 2), model=model)                    # loads what there is to load
+    write_versions(song, ['negative'], bars=(0, 2), model=model)                    # loads what there is to load
     for name in ('minuet_in_g', 'prelude_in_e_minor'):                        # thin, and dense
         song = read_song(ROOT / 'samples' / f'{name}.mid').bars(8, 16)
         ids, one = len(tokenizer.encode(song, find_key(song).tonic).ids), None
         for n in (1, 2, 4, CANDIDATES, 8):
-            seconds = timed(lambda: versions(song, ['negative'], candidates=n, model=model), 3)
+            seconds = timed(lambda: write_versions(song, ['negative'], candidates=n, model=model), 3)
             one = one or seconds
             line(f'8 bars of {name}, {len(song)} notes, {n} candidate{"s" * (n > 1)}' + ', the default' * (n == CANDIDATES), seconds, n * ids, old)
             if n > 1: print(f'{"":58} {seconds / one:8.2f} times one candidate', flush=True)
-        seconds = timed(lambda: versions(song, ['negative', 'positive'], model=model), 3)
+        seconds = timed(lambda: write_versions(song, ['negative', 'positive'], model=model), 3)
         line(f'both versions of it, {CANDIDATES} candidates each', seconds, 2 * CANDIDATES * ids, old)
 
 if __name__ == '__main__': main()

@@ -19,13 +19,15 @@ sys.path[:0] = [str(ROOT), str(ROOT / 'tests')]
 import numpy as np
 import pandas as pd
 import torch
-from emotionwave.checkpoint import new_network
-from emotionwave.corpora import corpus_files
-from emotionwave.format import format_corpora, load_dataset
-from emotionwave.fragments import COLUMNS, Fragments, make_batch
-from emotionwave.model import ModelConfig
-from emotionwave.tokens import BAR, Tokenizer
-from emotionwave.train import PRESETS, Loader, TrainConfig, make_optimizer, train_step, _sizes
+from emotionwave.learn.checkpoint import new_network
+from emotionwave.data.corpora import corpus_files
+from emotionwave.data.shards import load_dataset
+from emotionwave.data.format import format_corpora
+from emotionwave.data.batches import COLUMNS, Fragments, make_batch
+from emotionwave.networks.vae import ModelConfig
+from emotionwave.music.tokens import BAR, Tokenizer
+from emotionwave.data.batches import TrainConfig
+from emotionwave.recipes.writer import PRESETS, _sizes, Loader, make_optimizer, train_step
 from original_recipe import Recipe, bars_of, lay_out, original_step
 
 

@@ -4,8 +4,8 @@ os.environ.setdefault('OMP_NUM_THREADS', '1')
 from multiprocessing import get_context
 from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent.parent))
-from emotionwave.midi import read_song
-from emotionwave.valence import load_judge, load_labeller, load_listener
+from emotionwave.music.read import read_song
+from emotionwave.hearing.classifiers import load_judge, load_labeller, load_listener
 
 SAMPLES = Path(__file__).resolve().parent.parent / 'samples'
 

@@ -12,9 +12,9 @@ def one_thread():
 def make_tiny(folder, seed=0, **sizes):
     "Save a checkpoint of a small network that has learnt nothing; it writes valid, senseless music."
     import torch
-    from emotionwave.model import EmotionVAE, ModelConfig
-    from emotionwave.tokens import Tokenizer
-    from emotionwave.checkpoint import save_checkpoint
+    from emotionwave.networks.vae import EmotionVAE, ModelConfig
+    from emotionwave.music.tokens import Tokenizer
+    from emotionwave.learn.checkpoint import save_checkpoint
     tokens = Tokenizer()
     count = lambda kind: len(tokens.ids(kind))
     torch.manual_seed(seed)

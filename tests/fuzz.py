@@ -118,7 +118,8 @@ def mutant(k, seed, folders, read):
 
 def examine(path, whole_way):
     "Read a file; what was wrong, by the text of the error with its numbers taken out, or 'Song'. Raises where anything else comes of it."
-    from emotionwave.midi import MidiError, Song, read_song
+    from emotionwave.music.song import MidiError, Song
+    from emotionwave.music.read import read_song
     try: song = read_song(path)
     except MidiError as e:
         text = str(e)
@@ -135,8 +136,10 @@ def examine(path, whole_way):
 def make_whole_way():
     "What a song that was read must survive, as one function."
     import numpy as np
-    from emotionwave.midi import find_key, read_song, unlap
-    from emotionwave.tokens import Tokenizer
+    from emotionwave.music.song import unlap
+    from emotionwave.music.read import read_song
+    from emotionwave.music.keys import find_key
+    from emotionwave.music.tokens import Tokenizer
     try: from emotionwave.attributes import attributes
     except ImportError: from emotionwave.valence import attributes
     tokens = Tokenizer()

@@ -399,17 +399,18 @@ def table():
 
 def write_versions(folder, name):
     "Write the versions of a piece in a folder; returns its results."
-    from emotionwave.generate import versions
+    from emotionwave.generate.versions import write_versions
     source, *places = [Path(folder) / n for n in names_of(name)]
-    results = versions(source, VERSIONS, seed=SEED)
+    results = write_versions(source, VERSIONS, seed=SEED)
     for result, place in zip(results, places): result.save(place)
     return results
 
 
 def results_of(folder, name):
     "What the files of a piece hold, as the results that they were saved from."
-    from emotionwave.generate import Result
-    from emotionwave.midi import find_key, read_song
+    from emotionwave.generate.versions import Result
+    from emotionwave.music.read import read_song
+    from emotionwave.music.keys import find_key
     source, *made = [read_song(Path(folder) / n) for n in names_of(name)]
     return [Result(song, source, float(v), find_key(source), SEED) for v, song in enumerate(made)]
 
@@ -427,7 +428,7 @@ def music(folder, name): return digest(Path(folder) / n for n in names_of(name))
 
 def checkpoint():
     "The weights that ship, in sixteen characters."
-    from emotionwave.generate import default_checkpoint
+    from emotionwave.learn.checkpoint import default_checkpoint
     return digest([default_checkpoint() / 'model.safetensors'])
 
 
@@ -442,7 +443,7 @@ def rolls(results, **notes):
     "A piece above its versions, one bar below the other, as a PNG file that holds these notes; changed notes are marked."
     from matplotlib.figure import Figure
     from PIL import Image, PngImagePlugin
-    from emotionwave.listen import _pitch_axis, draw, png
+    from emotionwave.player.roll import _pitch_axis, draw, png
     source, pitches = results[0].source, [p for r in results for p in (r.source.pitch.min(), r.source.pitch.max(), r.song.pitch.min(), r.song.pitch.max())]
     low, high = min(pitches) - 2, max(pitches) + 2
     axes = Figure((9, .5 + 3 * (.42 + .026 * (high - low))), dpi=100, facecolor='white', layout='constrained').subplots(3, sharex=True)
@@ -545,7 +546,7 @@ def make(bench, name, parts):
 
 def put(bench, folder):
     "Put what is new or changed on the bench in its place, each file whole, the page last."
-    from emotionwave.midi import write_atomic
+    from emotionwave.files.atomic import write_atomic
     new = sorted(p.relative_to(bench) for p in bench.rglob('*') if p.is_file())
     new = [n for n in new if not (folder / n).is_file() or (folder / n).read_bytes() != (bench / n).read_bytes()]
     for n in sorted(new, key=lambda n: n.suffix == '.md'):

@@ -11,14 +11,16 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 import numpy as np
 import torch
-from emotionwave import decode, evaluate, generate, harmony, playing
-from emotionwave.evaluate import load_opinion
-from emotionwave.midi import find_key
-from emotionwave.reader import nats_a_note
-from emotionwave.report import NUMBERS
-from emotionwave.rules import full_rule, swap_rule
-from emotionwave.similarity import sim_chr, sim_grv
-from emotionwave.valence import load_judge
+import emotionwave.generate.rules as generate_rules
+import emotionwave.generate.versions as generate_versions
+import emotionwave.measure.evaluation as measure_evaluation
+from emotionwave.hearing.classifiers import load_opinion
+from emotionwave.music.keys import find_key
+from emotionwave.measure.surprise import nats_a_note
+from emotionwave.measure.report import NUMBERS
+from emotionwave.measure.baselines import full_rule, swap_rule
+from emotionwave.music.similarity import sim_chr, sim_grv
+from emotionwave.hearing.classifiers import load_judge
 
 ROWS = {                                                                       # name: (in words, what is changed)
     'ships': ('as it ships', {}),
@@ -36,7 +38,7 @@ ROWS = {                                                                       #
     'mediants': ('mediants turn as they come', {'MEDIANTS': dict(sad={}, happy={})}),
     'swap': ('the major/minor rule', swap_rule), 'full': ('the fuller rule', full_rule)}
 
-LEADING = decode.LEADING
+LEADING = generate_rules.LEADING
 
 def at(name): return next(m for m in (harmony, playing, generate, decode) if hasattr(m, name))
 
@@ -49,11 +51,11 @@ def wrong_thirds(song, new, positive):
 
 def idle_leading(song, new):
     "Leading tones of a sad version that are beside an augmented second, and all of them; of pieces in major."
-    key, steps = find_key(song), decode.BESIDE / new.tpq                       # a quarter's steps
+    key, steps = find_key(song), generate_rules.BESIDE / new.tpq                       # a quarter's steps
     pitch = new.pitch - key.tonic
     if key.mode == 'minor': return 0, 0
     spelled = pitch + (pitch % 12 == 8)                                        # as though in major
-    return int(decode.idle_leading(new.onset * steps, spelled).sum()), int((pitch % 12 == 11).sum())
+    return int(generate_rules.idle_leading(new.onset * steps, spelled).sum()), int((pitch % 12 == 11).sum())
 
 def smear(song):
     "Share of the time with sound in which notes a second apart sound below middle C."
@@ -69,8 +71,8 @@ def measured(job):
     if callable(change): pair = [change(song, v) for v in ('negative', 'positive')]
     else:
         for k, v in change.items(): setattr(at(k), k, v)
-        pair = [r.song for r in generate.versions(song, ['negative', 'positive'])]
-    decode.LEADING = LEADING                                                   # to measure, whatever was changed to write
+        pair = [r.song for r in generate_versions.write_versions(song, ['negative', 'positive'])]
+    generate_rules.LEADING = LEADING                                                   # to measure, whatever was changed to write
     (low, high), second = load_judge().predict(pair), load_opinion().predict(pair)
     thirds = np.sum([wrong_thirds(song, new, positive) for new, positive in zip(pair, (False, True))], 0)
     return dict(negative=low < .5, positive=high > .5, both=low < .5 < high, gap=high - low, second=np.mean([second[0] < .5, second[1] > .5]), sim_chr=np.mean([sim_chr(song, p) for p in pair]),
@@ -88,7 +90,7 @@ def main(argv=None):
     p.add_argument('--most', type=int, default=28, help='songs of each corpus'); p.add_argument('--workers', type=int, default=2)
     p.add_argument('--rows', nargs='+', default=list(ROWS), choices=list(ROWS), metavar='NAME')
     a = p.parse_args(argv)
-    songs = [song for _, song, _ in evaluate._excerpts(evaluate.held_out_files(a.corpora, most=a.most, split='valid'), 8)[0]]
+    songs = [song for _, song, _ in measure_evaluation._excerpts(measure_evaluation.held_out_files(a.corpora, most=a.most, split='valid'), 8)[0]]
     report = json.loads(a.output.read_text()) if a.output.is_file() else dict(format=1, songs=len(songs), rows={})
     start, todo = time.monotonic(), [n for n in a.rows if n not in report['rows']]
     for i, name in enumerate(todo):

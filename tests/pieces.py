@@ -1,6 +1,6 @@
 "Small pieces that several test files hear: a tune with chords in C, random tunes, and songs that are odd in one way each."
 import numpy as np
-from emotionwave.midi import Song
+from emotionwave.music.song import Song
 
 
 def piece(minor=False, beat=480, low=0, repeats=2):

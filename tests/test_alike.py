@@ -2,8 +2,9 @@
 import itertools
 import numpy as np
 import pytest
-from emotionwave.alike import SKETCH, alike, groups, sketch
-from emotionwave.midi import Song, read_song
+from emotionwave.data.sketches import SKETCH, alike, groups, sketch
+from emotionwave.music.song import Song
+from emotionwave.music.read import read_song
 
 
 def tune(seed, n=160):
@@ -122,10 +123,10 @@ def test_the_order_of_songs_changes_nothing(others):
 
 
 def test_blocks_change_nothing(others, monkeypatch):
-    import emotionwave.alike as module
+    import emotionwave.data.sketches as data_sketches
     sketches = others + [sketch(f(tune(k % 5))) for k, f in enumerate(changes.values())] + [sketch(tune(k)) for k in range(5)]
-    whole, pairs = alike(sketches, threshold=.1), module._pairs
-    monkeypatch.setattr(module, "_pairs", lambda *a: pairs(*a, block=7))
+    whole, pairs = alike(sketches, threshold=.1), data_sketches._pairs
+    monkeypatch.setattr(data_sketches, "_pairs", lambda *a: pairs(*a, block=7))
     assert whole.tolist() == alike(sketches, threshold=.1).tolist()
 
 

@@ -1,9 +1,10 @@
 """Attributes: by hand, finite, within their ranges, the same alone and in a batch, the same in every key."""
 import math
 import numpy as np, pytest
-from emotionwave import attributes as page
-from emotionwave.attributes import ATTRIBUTES, attribute_names, attributes, attributes_of, attributes_table, energy
-from emotionwave.midi import Song, find_key, keys_of
+from emotionwave import describe as page
+from emotionwave.hearing.attributes import ATTRIBUTES, attribute_names, attributes_of, attributes_table, describe, energy
+from emotionwave.music.song import Song
+from emotionwave.music.keys import find_key, keys_of
 from pieces import piece
 
 
@@ -19,20 +20,20 @@ def test_energy_follows_the_formula_by_hand():
     Song([0, 0], [1, 1], [60, 61], [64, 64], tempo_bpm=[3.6]), Song(range(40), [1] * 40, range(40), [64] * 40, tpq=1)],
     ids=['empty', 'one note', 'one chord', 'an endless note', 'slowest tempo', 'coarsest ticks'])
 def test_attributes_are_finite_for_any_song(song):
-    a = attributes(song)
+    a = describe(song)
     assert tuple(a) == attribute_names == tuple(ATTRIBUTES) and all(math.isfinite(x) for x in a.values())
 
 
 def test_attributes_do_not_change_with_the_ticks_or_the_tempo_that_write_the_same_seconds():
     song = piece()
     same = song.replace(onset=song.onset * 2, duration=song.duration * 2, tempo_bpm=[240.])
-    a, b = attributes(song), attributes(same)
+    a, b = describe(song), describe(same)
     for k in set(attribute_names) - {'tempo', 'notes_per_beat', 'offbeat', 'energy'}: assert a[k] == pytest.approx(b[k], abs=1e-9), k
 
 
 def test_shares_of_attributes_lie_between_0_and_1():
     for song in (piece(), piece(True)):
-        a = attributes(song)
+        a = describe(song)
         for k, unit in ATTRIBUTES.items():
             if unit.startswith('0..1'): assert -1e-9 <= a[k] <= 1 + 1e-9, k
         assert sum(a[f'degree_{i}'] for i in range(12)) == pytest.approx(1)
@@ -63,7 +64,7 @@ def test_a_batch_is_bit_for_bit_what_each_song_gives_alone_in_any_order(seed):
     table = attributes_table(songs)
     assert table.shape == (len(songs), len(attribute_names)) and np.isfinite(table).all()
     np.testing.assert_array_equal(attributes_table([songs[i] for i in order]), table[order])
-    np.testing.assert_array_equal(table, [list(attributes(s).values()) for s in songs])
+    np.testing.assert_array_equal(table, [list(describe(s).values()) for s in songs])
     assert keys_of(songs) == [find_key(s) for s in songs]
 
 
@@ -119,7 +120,7 @@ def by_loops(song):
 @pytest.mark.parametrize('seed', range(20))
 def test_attributes_agree_with_loops_over_notes(seed):
     song = any_song(seed)
-    a = attributes(song)
+    a = describe(song)
     for k, v in by_loops(song).items(): assert a[k] == pytest.approx(v, abs=1e-6, rel=1e-9), k
 
 
@@ -146,7 +147,7 @@ def chords_by_loops(song):
 def test_harmony_agrees_with_loops_over_frames(seed):
     rng = np.random.default_rng(seed); n = int(rng.integers(4, 120))
     song = Song(np.append(0, rng.integers(0, 300, n) * 120), rng.integers(1, 9, n + 1) * 120, rng.integers(40, 80, n + 1), [64] * (n + 1))
-    a = attributes(song)
+    a = describe(song)
     for k, v in chords_by_loops(song).items(): assert a[k] == pytest.approx(v, abs=1e-6), k
 
 

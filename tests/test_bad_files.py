@@ -4,7 +4,9 @@ Beside each case stands where it was met; numbers are of issues and pull request
 import json, os, subprocess, sys
 from pathlib import Path
 import pytest
-from emotionwave.midi import MAX_BARS, MAX_BYTES, MAX_TICK, MidiError, Song, as_song, read_song, unlap, write_atomic
+from emotionwave.files.atomic import write_atomic
+from emotionwave.music.song import MAX_BARS, MAX_TICK, MidiError, Song, unlap
+from emotionwave.music.read import MAX_BYTES, as_song, read_song
 from smf import END, QUARTERS, TWO, chunk, events, header, meter, midi, notes, off, on, tempo, title, vlq
 import fuzz
 
@@ -179,7 +181,8 @@ with tempfile.TemporaryDirectory() as folder, open(sys.argv[1], "rb") as f:
     path, whole_way = Path(folder) / "x.mid", fuzz.make_whole_way()
     fuzz.examine_warm(path, whole_way)
     fuzz.limit_memory()
-    from emotionwave.midi import MidiError, read_song
+    from emotionwave.music.song import MidiError
+    from emotionwave.music.read import read_song
     while size := f.read(8):
         path.write_bytes(f.read(int.from_bytes(size, "big")))
         faulthandler.dump_traceback_later(fuzz.HANG, exit=True)
@@ -254,8 +257,8 @@ def test_the_same_seed_gives_the_same_mutants_with_any_number_of_workers():
 
 BREAK = '''
 import os, sys, time
-from emotionwave import midi
-true, calls = midi._parse, []
+import emotionwave.music.read as music_read
+true, calls = music_read._parse, []
 def broken(data, name):
     calls.append(name)
     if len(calls) < 3: return true(data, name)                                  # the sample with which it warms up
@@ -263,7 +266,7 @@ def broken(data, name):
     if len(data) % 5 == 2: raise IndexError('oops')
     if len(data) % 5 == 3: bytearray(3 << 30)
     return true(data, name)
-midi._parse = broken
+music_read._parse = broken
 '''
 
 @pytest.mark.skipif(sys.platform != 'linux', reason='needs a limit on memory that holds')
@@ -387,7 +390,8 @@ def test_any_tempo_can_be_written(tmp_path):
 
 @limits
 def test_a_folder_lists_what_it_cannot_read_and_goes_on(tmp_path):
-    from emotionwave.format import format_corpora, load_dataset
+    from emotionwave.data.shards import load_dataset
+    from emotionwave.data.format import format_corpora
     folder = tmp_path / 'songs'
     folder.mkdir()
     (folder / 'good.mid').write_bytes((ROOT / 'samples' / 'ode_to_joy.mid').read_bytes())
@@ -420,7 +424,7 @@ def test_ctrl_c_while_writing_leaves_the_old_file_and_nothing_else(tmp_path, mon
 
 FULL = '''
 import resource, signal, sys
-from emotionwave.midi import write_atomic
+from emotionwave.files.atomic import write_atomic
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
 try: write_atomic(sys.argv[1], bytes(5000))

@@ -181,8 +181,8 @@ MUTE = '''A.forEach(a => { const real = Object.getOwnPropertyDescriptor(HTMLMedi
 
 def check_player(page, frame, folder):
     "A new version with sound of the right length, rolls with something on them, and a playhead that moves with the sound."
-    from emotionwave.midi import read_song
-    from emotionwave.listen import TAIL_S
+    from emotionwave.music.read import read_song
+    from emotionwave.sound.synth import TAIL_S
     frame.wait_for_function('() => A.every(a => a.readyState >= 1)', timeout=WAIT)
     lasts_s = frame.evaluate('A.map(a => a.duration)')
     files = [save(page, frame, 'mid', i, folder) for i in (0, 1)]

@@ -4,7 +4,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from emotionwave.cli import main, parser
-from emotionwave.midi import Song, read_song
+from emotionwave.music.song import Song
+from emotionwave.music.read import read_song
 sys.path.insert(0, str(Path(__file__).parent))
 from test_midi import events, meter, midi, off, on, TWO, END
 
@@ -113,9 +114,9 @@ def test_a_version_that_was_asked_for_by_name_is_written_over(command, here):
 
 @pytest.mark.parametrize('args', [['--keep', 'melody', 'left', 'song.mid'], ['--keep', 'melody,left', 'song.mid'], ['song.mid', '--keep', 'melody', 'left'], ['song.mid', '--keep', 'melody, left', '--seed', '1']], ids=' '.join)
 def test_an_input_may_follow_the_parts_that_are_kept(args):
-    from emotionwave import cli, decode
+    import emotionwave.generate.keep as generate_keep
     said = cli.parser().parse_args(['transfer', *args])
-    assert (said.keep, str(said.input)) == (['melody', 'left'], 'song.mid') and cli.PARTS == decode.KEEPS
+    assert (said.keep, str(said.input)) == (['melody', 'left'], 'song.mid') and cli.PARTS == generate_keep.KEEPS
 
 @pytest.mark.parametrize('args, strengths', [(['--strengths', '.5', '1.5', 'songs/'], [.5, 1.5]), (['--strengths', '.5', 'songs/'], [.5]), (['songs/', '--strengths', '.5,1.5'], [.5, 1.5]),
                                              (['songs/', '--strengths'], []), (['songs/', '--strengths', '--most', '3'], []), (['songs/'], [.5, 1.5])], ids=str)

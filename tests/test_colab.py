@@ -96,7 +96,7 @@ def test_the_place_is_drive_on_colab_and_a_folder_at_home_elsewhere(name, tmp_pa
 
 def tune(seed):
     "Eight bars that nobody wrote: a broken chord and a melody on it, in major or in minor."
-    from emotionwave.midi import Song
+    from emotionwave.music.song import Song
     rng = np.random.default_rng(seed)
     scale = np.array([0, 2, 4, 5, 7, 9, 11] if seed % 2 else [0, 2, 3, 5, 7, 8, 10])
     low, high = 48 + seed % 5 + scale[[0, 2, 4, 2] * 8], 67 + seed % 5 + scale[rng.integers(0, 7, 32)]

@@ -3,7 +3,7 @@ import os, shutil, sys, tempfile
 from functools import lru_cache
 from pathlib import Path
 import pytest
-from emotionwave.corpora import File, corpus_files, genres, read_file
+from emotionwave.data.corpora import corpus_files, File, genres, read_file
 from pieces import tune
 
 

@@ -4,11 +4,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 import numpy as np
 import pytest
-import emotionwave.download as fetching
+import emotionwave.data.downloads as data_downloads
 from emotionwave.cli import main
-from emotionwave.corpora import corpus_files
-from emotionwave.download import Source, download, source_of, sources, unpack
-from emotionwave.midi import Song
+from emotionwave.data.corpora import corpus_files
+from emotionwave.data.downloads import download, Source, source_of, sources, unpack
+from emotionwave.music.song import Song
 
 ROOT = Path(__file__).parent.parent
 
@@ -239,14 +239,14 @@ def test_https_leads_to_nothing_unencrypted(monkeypatch):
         def __init__(self, handler): self.handler = handler()
         def open(self, request, timeout): return self.handler.redirect_request(request, None, 302, 'Found', {}, 'http://elsewhere/x')
     monkeypatch.setattr('urllib.request.build_opener', Opener)
-    with pytest.raises(ValueError, match='https://here/x: sends on to http://elsewhere/x, which is not encrypted'): fetching._open('https://here/x', 1)
+    with pytest.raises(ValueError, match='https://here/x: sends on to http://elsewhere/x, which is not encrypted'): data_downloads._open('https://here/x', 1)
 
 def test_what_does_not_fit_on_the_disk_is_not_begun(server, clips, tmp_path, monkeypatch):
     monkeypatch.setattr(fetching.shutil, 'disk_usage', lambda p: type('U', (), dict(free=1000)))
     with pytest.raises(OSError, match='MB are to come, 0 MB are free'): download(source(server, clips), tmp_path, **FAST)
 
 def test_an_endless_answer_is_stopped(server, clips, tmp_path, monkeypatch):
-    monkeypatch.setattr(fetching, '_MOST_BYTES', 100_000)
+    monkeypatch.setattr(data_downloads, '_MOST_BYTES', 100_000)
     with pytest.raises(ValueError, match='more than any of the corpora; not fetched'): download(source(server, clips), tmp_path, **FAST)
     server.lengths = False
     with pytest.raises(ValueError, match='longer than any of the corpora; stopped'): download(source(server, clips), tmp_path, **FAST)
@@ -342,7 +342,7 @@ def test_the_sources_are_whole():
 CHILD = '''
 import signal, sys
 signal.signal(signal.SIGINT, signal.default_int_handler)                     # a shell that starts jobs in the background has it ignored
-from emotionwave.download import Source, download
+from emotionwave.data.downloads import download, Source
 name, url, check, folder = sys.argv[1:]
 download(Source(name, url, check, "none", url), folder, lambda done, total: print(done, flush=True))
 '''
@@ -366,9 +366,9 @@ def test_stopped_in_the_middle_it_goes_on_where_it_was(sign, server, clips, tmp_
 @pytest.mark.parametrize('lengths', [True, False], ids=['length', 'no length'])
 def test_stopped_while_unpacking_it_unpacks_anew(lengths, server, clips, tmp_path, monkeypatch):
     server.lengths = lengths
-    original = fetching._write_plan
+    original = data_downloads._write_plan
     def stop(*a): original(*a); raise KeyboardInterrupt
-    monkeypatch.setattr(fetching, '_write_plan', stop)
+    monkeypatch.setattr(data_downloads, '_write_plan', stop)
     with pytest.raises(KeyboardInterrupt): download(source(server, clips), tmp_path)
     assert left(tmp_path) == ['Clips.part', 'Clips.part.json']
     monkeypatch.undo()
@@ -507,6 +507,6 @@ def test_the_command_says_in_one_line_what_went_wrong(args, said, server, clips,
 
 def test_the_command_stopped_says_what_is_kept(server, clips, tmp_path, capsys, monkeypatch):
     monkeypatch.setitem(sources, 'Clips', source(server, clips))
-    monkeypatch.setattr(fetching, 'download', lambda *a: (_ for _ in ()).throw(KeyboardInterrupt))
+    monkeypatch.setattr(data_downloads, 'download', lambda *a: (_ for _ in ()).throw(KeyboardInterrupt))
     assert main(['download', 'Clips', '--output', str(tmp_path)]) == 130
     assert capsys.readouterr().err.splitlines()[-1] == f'emotionwave: stopped; {tmp_path / "Clips"}.part is kept, run it again to go on'

@@ -1,11 +1,16 @@
 import json
 from pathlib import Path
 import numpy as np, pandas as pd, pytest
-from emotionwave.midi import Key, Song, find_key, read_song
-from emotionwave.evaluate import BARLESS, _card, bar_figures, diversity, evaluate_folder, excerpt, held_out_files, judge_song, load_opinion, midi_files, shipped_control, shipped_figures
-from emotionwave.report import above_line, control_figures, figures_of, intervals, report_html, rule_line, song_figures, summary
-from emotionwave.rules import OtherSong, copy_rule, full_rule, lay_on_bars, swap_rule
-from emotionwave.similarity import kept, melody_f1, sim_chr, sim_chr_key, sim_grv, sub_beats
+from emotionwave.music.song import Song
+from emotionwave.music.read import read_song
+from emotionwave.music.keys import find_key, Key
+from emotionwave.hearing.classifiers import BARLESS, load_opinion
+from emotionwave.measure.evaluation import bar_figures, diversity, evaluate_folder, excerpt, held_out_files, judge_song, midi_files
+from emotionwave.measure.card import _card, shipped_control, shipped_figures
+from emotionwave.measure.report import above_line, control_figures, figures_of, intervals, report_html, rule_line, song_figures, summary
+from emotionwave.measure.baselines import copy_rule, full_rule, lay_on_bars, OtherSong, swap_rule
+from emotionwave.music.texture import place_on_sub_beats
+from emotionwave.music.similarity import kept, melody_f1, sim_chr, sim_chr_key, sim_grv
 
 SAMPLES = Path(__file__).parent.parent / 'samples'
 PIECES = sorted(p for p in SAMPLES.glob('*.mid') if not p.stem.endswith(('_1', '_2')))
@@ -101,7 +106,7 @@ def test_bars_are_the_inputs_in_any_resolution_and_meter():
     b = line(MAJOR, onset=np.arange(8) * 96, tpq=96)                                     # 4/4, other ticks
     assert sim_chr(a, b) == pytest.approx(1) and sim_grv(a, b) == 1
     assert {k for k, v in kept(a, b).items() if not v} == {'resolution', 'meters'}
-    assert sub_beats(line([60] * 3, onset=[0, 720, 1440]), [0, 1440, 2880], 480).tolist() == [0, 8, 16]
+    assert place_on_sub_beats(line([60] * 3, onset=[0, 720, 1440]), [0, 1440, 2880], 480).tolist() == [0, 8, 16]
 
 
 def test_swap_of_c_major_is_c_minor():
@@ -233,7 +238,7 @@ def test_intervals_contain_the_mean_shrink_with_more_songs_and_repeat():
 
 
 def test_held_out_files_are_of_the_split_one_for_each_song(tmp_path):
-    from emotionwave.format import split_of
+    from emotionwave.data.fragments import split_of
     for i in range(60):
         song = tmp_path / 'POP909-Dataset' / 'POP909' / f'{i:03}'
         song.mkdir(parents=True); line(MAJOR).save(song / f'{i:03}.mid')
@@ -329,14 +334,17 @@ def test_the_page_plays_the_songs_and_is_of_a_sane_size(folder, tmp_path):
 
 
 def test_a_stopped_evaluation_goes_on_where_it_was(folder, tmp_path, monkeypatch):
-    import emotionwave.evaluate as module
-    monkeypatch.setattr(module, 'methods_of', lambda *args: RULES)
+    import emotionwave.learn.checkpoint as learn_checkpoint
+    import emotionwave.measure.evaluation as measure_evaluation
+    import emotionwave.measure.methods as measure_methods
+    import emotionwave.measure.original as measure_original
+    monkeypatch.setattr(measure_methods, 'methods_of', lambda *args: RULES)
     def stop(done, total):
         if done == 2: raise KeyboardInterrupt
     with pytest.raises(KeyboardInterrupt): evaluate_folder(folder, tmp_path / 'r', bars=4, callback=stop, **BRIEF)
     assert [p.name.startswith('.songs-') for p in (tmp_path / 'r').iterdir()] == [True] and len(list((tmp_path / 'r').glob('*/*.json'))) == 2
-    asked, plain = [], module.judge_song
-    monkeypatch.setattr(module, 'judge_song', lambda *args: asked.append(1) or plain(*args))
+    asked, plain = [], measure_evaluation.judge_song
+    monkeypatch.setattr(measure_evaluation, 'judge_song', lambda *args: asked.append(1) or plain(*args))
     evaluate_folder(folder, tmp_path / 'r', bars=4, **BRIEF)
     assert len(asked) == 2 and sorted(p.name for p in (tmp_path / 'r').iterdir()) == ['report.csv', 'report.html', 'report.json']
 
@@ -344,11 +352,14 @@ def test_a_stopped_evaluation_goes_on_where_it_was(folder, tmp_path, monkeypatch
 @pytest.mark.parametrize('what', ['a note', 'the version of the package'])
 def test_what_was_measured_counts_no_more_when_a_song_or_the_package_has_changed(what, folder, tmp_path, monkeypatch):
     import shutil
-    import emotionwave.evaluate as module
+    import emotionwave.learn.checkpoint as learn_checkpoint
+    import emotionwave.measure.evaluation as measure_evaluation
+    import emotionwave.measure.methods as measure_methods
+    import emotionwave.measure.original as measure_original
     songs = shutil.copytree(folder, tmp_path / 'songs')
-    monkeypatch.setattr(module, 'methods_of', lambda *args: RULES)
-    asked, plain = [], module.judge_song
-    monkeypatch.setattr(module, 'judge_song', lambda *args: asked.append(1) or plain(*args))
+    monkeypatch.setattr(measure_methods, 'methods_of', lambda *args: RULES)
+    asked, plain = [], measure_evaluation.judge_song
+    monkeypatch.setattr(measure_evaluation, 'judge_song', lambda *args: asked.append(1) or plain(*args))
     def stop(done, total):
         if done == 2: raise KeyboardInterrupt
     with pytest.raises(KeyboardInterrupt): evaluate_folder(songs, tmp_path / 'r', bars=4, callback=stop, **BRIEF)
@@ -372,8 +383,8 @@ def test_readme_and_card_have_their_figures_from_the_report():
 
 def test_the_numbers_in_the_readmes_sentences_are_those_of_the_report_and_the_checkpoints():
     from safetensors import safe_open
-    from emotionwave.evaluate import CLOSE, MOVED
-    from emotionwave.features import feature_names
+    from emotionwave.measure.evaluation import CLOSELY, MOVED
+    from emotionwave.hearing.features import feature_names
     root = SAMPLES.parent; models = root / 'emotionwave' / 'models'
     text, report = (root / 'README.md').read_text('utf-8'), json.loads((models / 'default' / 'report.json').read_text())
     def size(name):
@@ -388,11 +399,11 @@ def test_the_numbers_in_the_readmes_sentences_are_those_of_the_report_and_the_ch
 
 def test_the_model_at_other_strengths_and_the_originals_network_are_measured_beside(tmp_path):
     import torch
-    from emotionwave.evaluate import ModelMethod, PaperMethod, methods_of
-    from emotionwave.model import EmotionVAE, ModelConfig
-    from emotionwave.paper import PaperConfig, PaperVAE
-    from emotionwave.tokens import Tokenizer
-    from emotionwave.checkpoint import save_checkpoint
+    from emotionwave.measure.methods import methods_of, ModelMethod, PaperMethod
+    from emotionwave.networks.vae import EmotionVAE, ModelConfig
+    from emotionwave.networks.paper import PaperConfig, PaperVAE
+    from emotionwave.music.tokens import Tokenizer
+    from emotionwave.learn.checkpoint import save_checkpoint
     torch.manual_seed(0); torch.set_num_threads(1)
     t = Tokenizer()
     sizes = ModelConfig(vocab=len(t), durations=len(t.ids('Duration')), d_model=16, heads=2, encoder_layers=1, skeleton_layers=1, decoder_layers=1, latent=4)
@@ -421,23 +432,29 @@ def test_settings_that_make_no_sense_are_refused_before_anything_is_written(wron
     assert not (tmp_path / 'r').exists()
 
 def test_a_checkpoint_one_stands_in_has_its_name_in_the_report(tiny, monkeypatch):
-    from emotionwave.evaluate import methods_of
+    from emotionwave.measure.methods import methods_of
     monkeypatch.chdir(tiny)
     assert methods_of('.')['model'].facts['checkpoint'] == tiny.name
 
 def test_names_that_others_define_are_not_passed_on():
-    import emotionwave.evaluate as module
+    import emotionwave.learn.checkpoint as learn_checkpoint
+    import emotionwave.measure.evaluation as measure_evaluation
+    import emotionwave.measure.methods as measure_methods
+    import emotionwave.measure.original as measure_original
     assert not {'sub_beats', 'lay_on_bars', 'METRICS', 'song_figures', 'intervals', 'rule_line', 'plot_report'} & set(vars(module))
 
 def test_the_originals_network_is_asked_for_by_a_checkpoint_of_it(tiny):
-    from emotionwave.evaluate import methods_of
+    from emotionwave.measure.methods import methods_of
     with pytest.raises(ValueError, match="holds no checkpoint of the original's network; give one"): methods_of(paper=tiny)
 
 def test_the_originals_draws_follow_the_seed(monkeypatch):
-    from emotionwave import evaluate, paper
+    import emotionwave.learn.checkpoint as learn_checkpoint
+    import emotionwave.measure.evaluation as measure_evaluation
+    import emotionwave.measure.methods as measure_methods
+    import emotionwave.measure.original as measure_original
     song, drawn = read_song(Path(__file__).parent.parent / 'samples' / 'minuet_in_g.mid'), []
-    monkeypatch.setattr(evaluate, 'load_checkpoint', lambda folder: (None, None, {}))
-    monkeypatch.setattr(evaluate, 'checkpoint_id', lambda folder: (folder,))
-    monkeypatch.setattr(paper, 'rewrite', lambda *args, seed: drawn.append(seed % 2**32))   # torch's generator reads no more of it
-    for seed in (0, 0, 101, 102): evaluate.PaperMethod('nowhere').seeded(seed)(song, 'positive')
+    monkeypatch.setattr(learn_checkpoint, 'load_checkpoint', lambda folder: (None, None, {}))
+    monkeypatch.setattr(learn_checkpoint, 'checkpoint_id', lambda folder: (folder,))
+    monkeypatch.setattr(measure_original, 'rewrite', lambda *args, seed: drawn.append(seed % 2**32))   # torch's generator reads no more of it
+    for seed in (0, 0, 101, 102): measure_methods.PaperMethod('nowhere').seeded(seed)(song, 'positive')
     assert drawn[0] == drawn[1] and len(set(drawn)) == 3

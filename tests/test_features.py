@@ -1,39 +1,39 @@
 "Features: finite for any song, the same for the same sounding notes, and named by families."
 import numpy as np, pytest
-from emotionwave.features import FAMILIES, GROUPS, Notes, Strokes, chunks, feature_names, features, in_seconds, tonality
-from emotionwave.midi import Song
-from emotionwave.valence import vary
+from emotionwave.hearing.features import FAMILIES, GROUPS, chunks, feature_names, in_seconds, measure_features, Notes, Strokes, tonality
+from emotionwave.music.song import Song
+from emotionwave.recipes.hearing import vary
 from pieces import odd, piece
 
 
 def test_families_name_every_feature_and_a_group_for_it():
     assert len(feature_names) == len(set(feature_names)) == sum(n for _, n, _ in FAMILIES.values()) and {g for g, _, _ in FAMILIES.values()} == set(GROUPS)
-    assert features([]).shape == (0, len(feature_names))
+    assert measure_features([]).shape == (0, len(feature_names))
 
 
 @pytest.mark.parametrize('name', odd)
 def test_features_are_finite_for_any_song(name):
-    assert np.isfinite(features([odd[name]])).all()
+    assert np.isfinite(measure_features([odd[name]])).all()
 
 
 def test_features_do_not_depend_on_what_else_is_in_the_batch():
     songs = [piece(), piece(True, 700), *odd.values(), vary(piece(repeats=8), np.random.default_rng(0))]
-    np.testing.assert_allclose(features(songs), np.concatenate([features([s]) for s in songs]), atol=1e-9)
+    np.testing.assert_allclose(measure_features(songs), np.concatenate([measure_features([s]) for s in songs]), atol=1e-9)
 
 
 def test_features_do_not_change_with_the_ticks_or_the_tempo_that_write_the_same_seconds():
     song = piece()
-    np.testing.assert_allclose(features([song]), features([song.replace(onset=song.onset * 2, duration=song.duration * 2, tempo_bpm=[240.])]), atol=1e-6)
+    np.testing.assert_allclose(measure_features([song]), measure_features([song.replace(onset=song.onset * 2, duration=song.duration * 2, tempo_bpm=[240.])]), atol=1e-6)
 
 
 def test_a_transposed_piece_differs_in_register_only():
-    a, b = features([piece(), piece(low=3)])
+    a, b = measure_features([piece(), piece(low=3)])
     for k, x, y in zip(feature_names, a, b):
         if FAMILIES[k.rsplit(' ', 1)[0]][0] != 'register': assert x == pytest.approx(y, abs=1e-9), k
 
 
 def test_shares_lie_between_0_and_1():
-    x = dict(zip(feature_names, features([vary(piece(), np.random.default_rng(1))])[0]))
+    x = dict(zip(feature_names, measure_features([vary(piece(), np.random.default_rng(1))])[0]))
     for family in ('degrees', 'steps', 'melody bigrams', 'chords', 'chord motion', 'octaves', 'stroke sizes'):
         values = [x[f'{family} {i}'] for i in range(FAMILIES[family][1])]
         assert min(values) >= 0 and sum(values) == pytest.approx(1), family

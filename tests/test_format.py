@@ -3,10 +3,14 @@ import json, os, random, shutil, signal, subprocess, sys, time
 from pathlib import Path
 import numpy as np
 import pytest
-from emotionwave.corpora import File
-from emotionwave.format import FormatConfig, as_songs, format_corpora, fragments, load_dataset, pieces, read_report, spans, split_of
-from emotionwave.midi import Song, find_key, read_song
-from emotionwave.tokens import TokenConfig, Tokenizer
+from emotionwave.data.corpora import File
+from emotionwave.data.fragments import cut_fragments, FormatConfig, pieces, spans, split_of
+from emotionwave.data.shards import as_songs, load_dataset, read_report
+from emotionwave.data.format import format_corpora
+from emotionwave.music.song import Song
+from emotionwave.music.read import read_song
+from emotionwave.music.keys import find_key
+from emotionwave.music.tokens import TokenConfig, Tokenizer
 from pieces import tune
 
 
@@ -223,7 +227,7 @@ def test_windows_cover_the_song_once(bars, bars_each, hop, expect):
 
 def test_every_reason_to_drop_a_fragment():
     tokens, song = Tokenizer(TokenConfig()), tune(1, 8)
-    def why(song, **settings): return dict(fragments(song, tokens, FormatConfig(**settings))[2])
+    def why(song, **settings): return dict(cut_fragments(song, tokens, FormatConfig(**settings))[2])
     assert why(song) == {} and why(song.replace(grid="performance")) == {"grid": 1}
     assert why(tune(1, 3)) == {"short": 1}
     keep = (song.onset < 1920 * 3) | (song.onset >= 1920 * 8 - 240)
@@ -296,7 +300,8 @@ def test_settings_are_checked(settings, text):
 LAW = """
 import sys
 sys.path.insert(0, sys.argv[1])
-from emotionwave.format import FormatConfig, format_corpora
+from emotionwave.data.fragments import FormatConfig
+from emotionwave.data.format import format_corpora
 if __name__ == "__main__": format_corpora(sys.argv[2], sys.argv[3], FormatConfig(shard_files=2), labeller=None, workers=int(sys.argv[4]))
 """
 
@@ -426,7 +431,7 @@ def test_a_performance_is_cut_on_its_own_beats(tmp_path):
 
 def test_fragments_as_songs_hold_the_notes_that_were_counted():
     tokens, song = Tokenizer(TokenConfig()), tune(2, 21)
-    columns, *_ = fragments(song, tokens, FormatConfig(hop=4))
+    columns, *_ = cut_fragments(song, tokens, FormatConfig(hop=4))
     parts = as_songs(song, columns)
     assert [len(p) for p in parts] == columns["notes"].tolist() and all(p.onset[0] < 1920 for p in parts)
 
@@ -452,13 +457,13 @@ def test_the_shards_open_as_they_are(corpora, tmp_path):
 
 
 def test_a_file_that_breaks_something_unforeseen_is_listed_and_stops_nothing(corpora, tmp_path, monkeypatch):
-    import emotionwave.format as F
-    keys_of = F.keys_of
+    import emotionwave.music.keys as music_keys
+    keys_of = music_keys.keys_of
     def fragile(songs):
         if any(len(s) == 8 * 13 for s in songs): raise MemoryError("too much music")
         return keys_of(songs)
     put(corpora / "uploads", "curse.mid", bars=13)
-    monkeypatch.setattr(F, "keys_of", fragile)
+    monkeypatch.setattr(music_keys, "keys_of", fragile)
     report = format_half(corpora / "uploads", tmp_path / "out")
     assert report.unreadable.values.tolist() == [["uploads", "curse.mid", "too much music"]]
     assert set(load_dataset(tmp_path / "out").file) == {"mine.mid", "deep/yours.midi"}

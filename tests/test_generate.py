@@ -3,14 +3,26 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from emotionwave import generate
-from emotionwave.decode import FULL, KEEPS, Control, Draft, Keep, Lines, Part, QuickDecoder, keeps_of, kept_notes, readable_meter, step_of, write_window
-from emotionwave.generate import transfer, versions
-from emotionwave.midi import Key, Song, find_key, read_song
-from emotionwave.model import EmotionVAE, ModelConfig, condition_row
-from emotionwave.tokens import DURATION, PITCH, POSITION, VELOCITY, Grammar, Tokenizer
-from emotionwave.valence import swap_mode
-from emotionwave.checkpoint import default_checkpoint, load_checkpoint, save_checkpoint
+import emotionwave.generate.rules as generate_rules
+import emotionwave.generate.versions as generate_versions
+import emotionwave.generate.wishes as generate_wishes
+import emotionwave.hearing.classifiers as hearing_classifiers
+import emotionwave.learn.checkpoint as learn_checkpoint
+from emotionwave.music.modes import step_of
+from emotionwave.music.hands import kept_notes
+from emotionwave.generate.piece import Part, readable_meter
+from emotionwave.generate.keep import KEEPS, Keep, keeps_of
+from emotionwave.generate.decoder import QuickDecoder
+from emotionwave.generate.rules import FULL, Control, Lines
+from emotionwave.generate.sampler import Draft, write_window
+from emotionwave.generate.versions import transfer, write_versions
+from emotionwave.music.song import Song
+from emotionwave.music.read import read_song
+from emotionwave.music.keys import find_key, Key
+from emotionwave.networks.vae import condition_row, EmotionVAE, ModelConfig
+from emotionwave.music.tokens import DURATION, PITCH, POSITION, VELOCITY, Grammar, Tokenizer
+from emotionwave.music.modes import swap_mode
+from emotionwave.learn.checkpoint import default_checkpoint, load_checkpoint, save_checkpoint
 from pathlib import Path
 
 SAMPLES = Path(__file__).parent.parent / 'samples'
@@ -162,7 +174,7 @@ def test_notes_that_are_kept_are_kept_exactly(make, keep, tiny):
     song = make()
     want = [n for n, k in zip(notes(song), kept_notes(readable_meter(song), keeps_of(keep))) if k]
     if not want: pytest.skip('nothing of it is in this hand')
-    for r in versions(song, ['negative', [.3, 1.]], keep=keep, candidates=1, temperature=1.5, model=tiny):
+    for r in write_versions(song, ['negative', [.3, 1.]], keep=keep, candidates=1, temperature=1.5, model=tiny):
         have = notes(r.song)
         assert not set(want) - set(have)
         if keep == ('left', 'right'): assert [n for n in have if n in set(want)] == want
@@ -177,12 +189,12 @@ def two_voices():
 @pytest.mark.parametrize('likeness', [1, .5])
 @pytest.mark.parametrize('keep', ['melody', 'left', 'right', ('melody', 'harmony')])
 def test_nothing_rubs_against_what_is_kept_but_what_the_input_has_there(keep, likeness, tiny):
-    from emotionwave.model import DEGREE
+    from emotionwave.music.modes import DEGREE
     song = two_voices(); tonic = find_key(song).tonic
     held = [n for n, k in zip(notes(song), kept_notes(song, keeps_of(keep))) if k]
     own, fresh = {n[::2] for n in notes(song)}, 0
     degree = lambda p: DEGREE[(p - tonic) % 12]
-    for r in versions(song, ['negative', 'positive'], keep=keep, likeness=likeness, candidates=1, temperature=1.5, model=tiny):
+    for r in write_versions(song, ['negative', 'positive'], keep=keep, likeness=likeness, candidates=1, temperature=1.5, model=tiny):
         for o, d, p, _ in set(notes(r.song)) - set(held):
             if (o, p) in own: continue
             fresh += 1
@@ -194,7 +206,7 @@ def test_nothing_rubs_against_what_is_kept_but_what_the_input_has_there(keep, li
 @pytest.mark.parametrize('keep', ['melody', 'left', 'right', 'harmony'])
 @pytest.mark.parametrize('name', ['prelude_in_a', 'ode_to_joy', 'greensleeves'])
 def test_what_is_kept_makes_no_bar_fuller(name, keep):
-    for r in versions(SAMPLES / f'{name}.mid', ['negative', 'positive'], bars=(0, 6), keep=keep, candidates=2): assert abs(len(r.song) / len(r.source) - 1) < .1
+    for r in write_versions(SAMPLES / f'{name}.mid', ['negative', 'positive'], bars=(0, 6), keep=keep, candidates=2): assert abs(len(r.song) / len(r.source) - 1) < .1
 
 def test_what_is_kept_makes_no_calm_bar_fuller():
     song = read_song(SAMPLES / 'minuet_in_g.mid').bars(4, 12)
@@ -223,11 +235,11 @@ def test_a_melody_beneath_the_other_hand_is_kept(tiny):
     song = Song(np.tile(beat, 2), [480] * 32, np.append(np.tile([72, 74, 76, 77], 4), np.tile([48, 50, 84, 52], 4)), [70] * 32, right=[True] * 16 + [False] * 16)
     tops = {n for n, r in zip(notes(song), song.right) if r}
     assert {n for n, k in zip(notes(song), kept_notes(song, ('melody',))) if k} == tops
-    for r in versions(song, ['negative', 'positive'], keep='melody', candidates=1, temperature=2., model=tiny): assert tops <= set(notes(r.song))
+    for r in write_versions(song, ['negative', 'positive'], keep='melody', candidates=1, temperature=2., model=tiny): assert tops <= set(notes(r.song))
 
 @pytest.mark.parametrize('make', [lambda: tune(12, each=8, seed=4), changing, played])
 def test_a_piece_of_which_all_is_kept_gains_no_note(make, tiny):
-    for r in versions(make(), ['negative', 'positive'], keep=('left', 'right'), candidates=1, temperature=3., model=tiny): assert r.same_notes and notes(r.song) == notes(r.source)
+    for r in write_versions(make(), ['negative', 'positive'], keep=('left', 'right'), candidates=1, temperature=3., model=tiny): assert r.same_notes and notes(r.song) == notes(r.source)
 
 LONG = (9, 4), (10, 4), (11, 4), (12, 4), (16, 4), (8, 2), (6, 2), (4, 1), (17, 8), (255, 1)
 
@@ -254,7 +266,7 @@ def test_a_rhythm_that_is_kept_has_the_onsets_of_notes_that_the_tokens_cannot_sa
 @pytest.mark.parametrize('make', [lambda: tune(12, each=8, seed=4), changing, played])
 def test_a_rhythm_that_is_kept_is_struck_at_the_same_ticks(make, keep, tiny):
     song = make()
-    for r in versions(song, ['negative', 'positive'], keep=keep, candidates=1, temperature=1.5, model=tiny):
+    for r in write_versions(song, ['negative', 'positive'], keep=keep, candidates=1, temperature=1.5, model=tiny):
         assert set(r.song.onset.tolist()) == set(song.onset.tolist())
 
 @pytest.mark.parametrize('make', [lambda: tune(12, each=8, seed=4), changing, lambda: read_song(SAMPLES / 'minuet_in_g.mid').bars(0, 12)])
@@ -264,7 +276,7 @@ def test_a_harmony_that_is_kept_has_no_new_pitch_class_in_any_bar_and_the_same_b
     def bars(s):
         b = np.searchsorted(read.bar_ticks(), s.onset, 'right') - 1
         return {(k, p % 12) for k, p in zip(b.tolist(), s.pitch.tolist())}, {k: s.pitch[b == k].min() for k in set(b.tolist())}
-    for r in versions(song, ['negative', 'positive'], keep='harmony', candidates=1, temperature=1.5, model=tiny):
+    for r in write_versions(song, ['negative', 'positive'], keep='harmony', candidates=1, temperature=1.5, model=tiny):
         assert bars(r.song)[0] <= bars(song)[0] and bars(r.song)[1] == bars(song)[1]
 
 @pytest.mark.parametrize('hand', ['left', 'right'])
@@ -286,15 +298,15 @@ def test_nothing_is_struck_above_a_melody_that_is_kept(tiny):
 
 @pytest.mark.parametrize('settings', [dict(), dict(keep='melody'), dict(likeness=.5), dict(likeness=0), dict(keep=('rhythm', 'harmony'), strength=2.)])
 def test_what_is_guessed_ahead_changes_no_note_and_saves_steps(settings, monkeypatch):
-    net, tokens, _ = load_checkpoint(generate.default_checkpoint())
-    monkeypatch.setattr(generate, '_load', lambda folder: (QuickDecoder(net, torch.float32), tokens))   # bfloat16 rounds so coarsely that a draw may fall otherwise, once in a while
-    control, feed = generate.control_of, QuickDecoder.feed
+    net, tokens, _ = load_checkpoint(learn_checkpoint.default_checkpoint())
+    monkeypatch.setattr(generate_versions, 'load_decoder', lambda folder: (QuickDecoder(net, torch.float32), tokens))   # bfloat16 rounds so coarsely that a draw may fall otherwise, once in a while
+    control, feed = generate_versions.control_of, QuickDecoder.feed
     written, steps = [], []
     for draft in (0, 12):
         made = []
-        monkeypatch.setattr(generate, 'control_of', lambda *a, **k: replace(control(*a, **k), draft=draft))
+        monkeypatch.setattr(generate_versions, 'control_of', lambda *a, **k: replace(control(*a, **k), draft=draft))
         monkeypatch.setattr(QuickDecoder, 'feed', lambda *a: made.append(1) or feed(*a))
-        written.append([notes(r.song) for r in versions(SAMPLES / 'minuet_in_g.mid', ['negative', 'positive'], bars=(8, 12), candidates=2, **settings)])
+        written.append([notes(r.song) for r in write_versions(SAMPLES / 'minuet_in_g.mid', ['negative', 'positive'], bars=(8, 12), candidates=2, **settings)])
         steps.append(len(made))
     assert written[0] == written[1]
     assert steps[1] == steps[0] if settings.get('likeness') == 0 else steps[1] < steps[0]
@@ -318,20 +330,20 @@ def test_same_seed_gives_the_same_notes_and_another_seed_others(tiny):
 def test_both_versions_together_equal_each_alone(candidates, tiny):
     song = tune(12, seed=1)
     wanted = ['negative', 'positive', .3]
-    together = [r.song for r in versions(song, wanted, seed=2, candidates=candidates, model=tiny)]
+    together = [r.song for r in write_versions(song, wanted, seed=2, candidates=candidates, model=tiny)]
     alone = [transfer(song, v, seed=2, candidates=candidates, model=tiny).song for v in wanted]
     assert [notes(s) for s in together] == [notes(s) for s in alone]
     assert together[0] != together[1]
 
 def test_without_strength_the_input_is_rebuilt_exactly(tiny):
     for song in (tune(12), changing(), read_song(SAMPLES / 'minuet_in_g.mid')):
-        for r in versions(song, ['negative', 'positive', [.2, .9]], strength=0, model=tiny): assert notes(r.song) == notes(Tokenizer().quantise(song, r.key.tonic))
+        for r in write_versions(song, ['negative', 'positive', [.2, .9]], strength=0, model=tiny): assert notes(r.song) == notes(Tokenizer().quantise(song, r.key.tonic))
 
 def test_empty_bars_stay_empty(tiny):
     song = tune(14)
     keep = ~np.isin(song.onset // 1920, [0, 3, 4, 5, 12])
     song = song.replace(onset=song.onset[keep], duration=song.duration[keep], pitch=song.pitch[keep], velocity=song.velocity[keep])
-    for r in versions(song, ['negative', 'positive'], model=tiny):
+    for r in write_versions(song, ['negative', 'positive'], model=tiny):
         assert sounding(r.song) == sounding(song) == {1, 2, 6, 7, 8, 9, 10, 11, 13}
         same_frame(r.song, song)
 
@@ -351,7 +363,7 @@ def test_a_whole_song_of_40_bars_keeps_its_bars_and_tells_how_far_it_is(tiny):
 @pytest.mark.parametrize('num,den', [(3, 4), (6, 8), (1, 4), (2, 2), (12, 8), (5, 4), (3, 8), (1, 8), (11, 4), (15, 8), (4, 16)])
 def test_every_meter_keeps_its_bars(num, den, tiny):
     song = tune(9, num, den, 2)
-    for r in versions(song, ['negative', 'positive'], model=tiny):
+    for r in write_versions(song, ['negative', 'positive'], model=tiny):
         assert r.song.onset.max() < song.bar_ticks()[-1]
         if num * 4 / den > 1:
             same_frame(r.song, song)
@@ -362,7 +374,7 @@ def test_every_meter_keeps_its_bars(num, den, tiny):
 
 def test_meter_and_tempo_changes_are_kept(tiny):
     song = changing()
-    for r in versions(song, ['negative', 'positive'], model=tiny): same_frame(r.song, song)
+    for r in write_versions(song, ['negative', 'positive'], model=tiny): same_frame(r.song, song)
     assert song.bar_ticks().tolist() == sorted({0, 1440, 2880, 4320, 5760, 7200, 7680, 8160, 10080, 12000, 13920, 15600, 17280})
 
 @pytest.mark.parametrize('tpq', [24, 220, 960, 32767])
@@ -410,7 +422,7 @@ def test_a_performance_is_laid_on_its_beats_and_played_at_the_same_pace(tiny):
     assert np.array_equal(result.song.tempo_bpm, result.source.tempo_bpm)
 
 def test_no_key_sounds_twice_at_once(tiny):
-    for r in versions(tune(8, each=8), ['negative', 'positive'], temperature=3, model=tiny):
+    for r in write_versions(tune(8, each=8), ['negative', 'positive'], temperature=3, model=tiny):
         for p in set(r.song.pitch.tolist()):
             mine = r.song.pitch == p
             assert (r.song.onset[mine][1:] >= (r.song.onset + r.song.duration)[mine][:-1]).all()
@@ -448,10 +460,10 @@ def test_a_wrong_setting_is_named(settings, says, tiny):
 
 def test_valences_come_as_a_list(tiny):
     for odd in ([], 'negative', .5, None):
-        with pytest.raises(ValueError, match='valences is a list of at least one'): versions(tune(), odd, model=tiny)
+        with pytest.raises(ValueError, match='valences is a list of at least one'): write_versions(tune(), odd, model=tiny)
     song = tune(2); plain = notes(transfer(song, .5, model=tiny).song)
     for v in (np.array(.5), np.float32(.5), '0.5'): assert notes(transfer(song, v, model=tiny).song) == plain
-    assert [r.valence for r in versions(song, np.array([0., 1.]), model=tiny)] == [0, 1] and transfer(song, np.array([.2, .8]), model=tiny).valence == (.2, .8)
+    assert [r.valence for r in write_versions(song, np.array([0., 1.]), model=tiny)] == [0, 1] and transfer(song, np.array([.2, .8]), model=tiny).valence == (.2, .8)
 
 
 # ---- torture
@@ -465,7 +477,7 @@ def test_random_latents_conditions_and_ids_break_nothing(net):
     assert cases == 12 * 8 + 100
 
 def test_bars_are_busier_and_fuller_when_that_is_asked_for():
-    from emotionwave.evaluate import bar_figures
+    from emotionwave.measure.evaluation import bar_figures
     song = read_song(SAMPLES / 'ode_to_joy.mid')
     measured = lambda **asked: [float(m.mean()) for m in bar_figures(transfer(song, .5, bars=(0, 4), candidates=2, **asked).song, 4)]
     assert measured(rhythm=7)[0] > measured(rhythm=0)[0] + .1 and measured(polyphony=7)[1] > measured(polyphony=0)[1] + .5
@@ -476,16 +488,16 @@ def test_what_a_bar_is_asked_to_be_says_which_of_its_notes_are_shown():
     part = Part.of(Tokenizer().encode(song), Tokenizer(), song, find_key(song))
     bar, place = part.notes[:, :2].T
     own = {k: part.conditions[k] for k in ('rhythm', 'polyphony')}
-    shown = lambda **classes: generate.skeleton_of(part, {k: np.array(v) for k, v in classes.items()})
-    assert generate.skeleton_of(part, {}).all() and shown(**own).all() and shown(rhythm=[7] * 4).all()
+    shown = lambda **classes: generate_wishes.skeleton_of(part, {k: np.array(v) for k, v in classes.items()})
+    assert generate_wishes.skeleton_of(part, {}).all() and shown(**own).all() and shown(rhythm=[7] * 4).all()
     assert sorted(set(place[shown(rhythm=[0] * 4)].tolist())) == [0, 12, 24]   # a calmer bar's strongest places
     assert shown(polyphony=own['polyphony'] + [0, 0, 1, 1]).tolist() == ((bar < 2) | (np.arange(len(bar)) % 2 == 1)).tolist()   # the higher one of a bar that is to be fuller
 
 @pytest.mark.parametrize('likeness', [0, 1])
 def test_as_many_sub_beats_are_struck_as_are_asked_for(likeness, tiny):
-    from emotionwave.fragments import SUB_BEATS
+    from emotionwave.music.texture import SUB_BEATS
     song = tune(8, each=6)
-    for r in versions(song, ['negative', 'positive'], rhythm=[0, 2, 3, 4, 6, 7, 3, 0], likeness=likeness, temperature=1.5, candidates=2, model=tiny):
+    for r in write_versions(song, ['negative', 'positive'], rhythm=[0, 2, 3, 4, 6, 7, 3, 0], likeness=likeness, temperature=1.5, candidates=2, model=tiny):
         for k, (least, most) in enumerate(zip([0, 4, 6, 7, 8, 11, 6, 0], [3, 5, 6, 7, 10, 16, 6, 3])):
             on = r.song.onset[(r.song.onset >= 1920 * k) & (r.song.onset < 1920 * (k + 1))] - 1920 * k
             assert least <= len(set(np.minimum(np.floor(on * SUB_BEATS / 1920 + .5), 15).tolist())) <= most
@@ -493,7 +505,7 @@ def test_as_many_sub_beats_are_struck_as_are_asked_for(likeness, tiny):
 @pytest.mark.parametrize('keep', ['melody', 'left', 'harmony'])
 def test_what_is_kept_stays_however_calm_a_bar_is_to_be(keep, tiny):
     song = tune(8, each=6); kept = kept_notes(song, (keep,))
-    for r in versions(song, ['negative', 'positive'], rhythm=[0, 7], polyphony=[7, 0], keep=keep, candidates=1, model=tiny):
+    for r in write_versions(song, ['negative', 'positive'], rhythm=[0, 7], polyphony=[7, 0], keep=keep, candidates=1, model=tiny):
         assert set(zip(song.onset[kept].tolist(), song.pitch[kept].tolist(), song.duration[kept].tolist())) <= set(zip(r.song.onset.tolist(), r.song.pitch.tolist(), r.song.duration.tolist()))
 
 def test_what_may_not_be_struck_leaves_the_share_of_another_note_here_as_it_is(net):
@@ -522,13 +534,13 @@ def test_another_note_gains_while_notes_are_lacking(net):
     assert gains == [FULL[0], 0, 0, -FULL[0]]                                # one of two to three; two; three; one too many
 
 def test_wishes_for_bars_that_make_no_sense_are_told_before_anything_is_written():
-    with pytest.raises(ValueError, match='polyphony is a class from 0 to 7'): versions(Song(), ['positive'], polyphony=9)
-    with pytest.raises(ValueError, match='kept and asked to be another'): versions(Song(), ['positive'], rhythm=3, keep='rhythm')
+    with pytest.raises(ValueError, match='polyphony is a class from 0 to 7'): write_versions(Song(), ['positive'], polyphony=9)
+    with pytest.raises(ValueError, match='kept and asked to be another'): write_versions(Song(), ['positive'], rhythm=3, keep='rhythm')
 
 def test_a_checkpoint_that_knows_no_rhythm_says_so(tmp_path):
     sizes = ModelConfig(vocab=len(Tokenizer()), durations=len(Tokenizer().ids('Duration')), d_model=16, heads=2, encoder_layers=1, decoder_layers=1, latent=4, conditions=dict(valence=2))
     save_checkpoint(tmp_path / 'old', EmotionVAE(sizes), Tokenizer(), dict(step=0))
-    with pytest.raises(ValueError, match='knows no rhythm; leave it out'): versions(tune(), ['positive'], rhythm=3, model=tmp_path / 'old')
+    with pytest.raises(ValueError, match='knows no rhythm; leave it out'): write_versions(tune(), ['positive'], rhythm=3, model=tmp_path / 'old')
 
 
 # ---- what the input has
@@ -536,18 +548,18 @@ def test_a_checkpoint_that_knows_no_rhythm_says_so(tmp_path):
 def test_what_is_shown_whole_is_struck_where_the_input_strikes(tiny):
     song = tune(12, each=3)
     for likeness, more in ((1, False), (0, True)):
-        new = [r.song for r in versions(song, ['negative', 'positive'], likeness=likeness, temperature=1.5, candidates=1, model=tiny)]
+        new = [r.song for r in write_versions(song, ['negative', 'positive'], likeness=likeness, temperature=1.5, candidates=1, model=tiny)]
         assert any(set(n.onset.tolist()) - set(song.onset.tolist()) for n in new) == more
 
 def test_degrees_of_neither_mode_are_written_where_the_input_has_them(tiny):
     song = tune(12, each=6); tonic = find_key(song).tonic
     for likeness, some in ((1, False), (0, True)):
-        new = [r.song for r in versions(song, ['negative', 'positive'], likeness=likeness, temperature=2., candidates=1, model=tiny)]
+        new = [r.song for r in write_versions(song, ['negative', 'positive'], likeness=likeness, temperature=2., candidates=1, model=tiny)]
         assert any(np.isin((n.pitch - tonic) % 12, (1, 6)).any() for n in new) == some
 
 @pytest.mark.parametrize('strength', [.01, .1, .25, .5, .9])
 def test_below_strength_1_every_candidate_is_held(strength):
-    anchor, usual = (generate.anchors('major', [[1.]], k, candidates=6)[:, 0, 7] for k in (strength, 1.))
+    anchor, usual = (generate_rules.anchors('major', [[1.]], k, candidates=6)[:, 0, 7] for k in (strength, 1.))
     assert (anchor > 0).all() and (np.diff(anchor) <= 0).all() and (anchor > usual).all()
 
 def test_a_gentle_version_is_nearer_to_the_piece():
@@ -557,10 +569,10 @@ def test_a_gentle_version_is_nearer_to_the_piece():
     assert moved[0] == 0 and moved == sorted(moved) and moved[1] < moved[3]
 
 def test_strength_goes_on_beyond_1_and_ends_where_it_is_said_to(tiny):
-    song = tune(8); happy = {k: transfer(song, 'positive', strength=k, candidates=1, model=tiny).song for k in (1., 1.25, generate.PRESSED, 5.)}
-    assert happy[generate.PRESSED] == happy[5.] != happy[1.25]
+    song = tune(8); happy = {k: transfer(song, 'positive', strength=k, candidates=1, model=tiny).song for k in (1., 1.25, generate_versions.PRESSED, 5.)}
+    assert happy[generate_versions.PRESSED] == happy[5.] != happy[1.25]
     usual, more = (happy[k].duration.sum() for k in (1., 1.25)); assert usual > more   # of the same notes
-    guidance = [generate.control_of(s, .9, .95).guidance / generate.GUIDANCE for s in (0, .5, 1, 1.5, 2)]; assert guidance == [0, .5, 1, 1, 1]   # the notes have said it by then
+    guidance = [generate_versions.control_of(s, .9, .95).guidance / generate_versions.GUIDANCE for s in (0, .5, 1, 1.5, 2)]; assert guidance == [0, .5, 1, 1, 1]   # the notes have said it by then
 
 def test_strength_0_gives_the_input_back_as_its_tokens_have_it(tiny):
     song = tune(8)
@@ -568,8 +580,8 @@ def test_strength_0_gives_the_input_back_as_its_tokens_have_it(tiny):
 
 def test_a_course_ends_in_the_last_bar_also_where_a_note_is_rounded_into_one_more(tiny, monkeypatch):
     song = Song([0, 480, 1920, 3835], [480] * 4, [60, 64, 67, 72], [70] * 4, meter_num=[4], meter_den=[4]).bars(0, 2)
-    seen, conditions = [], generate.conditions_of
-    monkeypatch.setattr(generate, 'conditions_of', lambda config, part, valence, *rest: seen.append(valence.tolist()) or conditions(config, part, valence, *rest))
+    seen, conditions = [], generate_versions.conditions_of
+    monkeypatch.setattr(generate_versions, 'conditions_of', lambda config, part, valence, *rest: seen.append(valence.tolist()) or conditions(config, part, valence, *rest))
     transfer(song, [0., 1.], model=tiny)
     assert seen == [[0., 1., 1.]]
 
@@ -598,7 +610,7 @@ def test_nothing_rises_that_is_to_be_sad_nor_falls_that_is_to_be_happy(mode, tin
     song = swap_mode(tune(8, each=8), Key(0, 'major', 1.)) if mode == 'minor' else tune(8, each=8)
     turned = [[], []]
     for seed in range(8):
-        for some, r in zip(turned, versions(song, ['negative', 'positive'], temperature=3., seed=seed, candidates=1, model=tiny)): some += shades(r)
+        for some, r in zip(turned, write_versions(song, ['negative', 'positive'], temperature=3., seed=seed, candidates=1, model=tiny)): some += shades(r)
     sad, happy = ([by for *_, by in some] for some in turned)
     assert set(sad) <= {-1, 0} and set(happy) <= {0, 1} and (set(sad) | set(happy)) - {0}
 
@@ -617,7 +629,7 @@ def test_a_dominants_leading_tone_stays(tiny):
 
 def test_a_bar_longer_than_models_learn_from_keeps_every_stroke_and_as_many_notes(tiny):
     song = Song(40 * np.repeat(np.arange(48), 2), [40] * 96, np.tile([48, 55, 60, 64], 24), [70] * 96, meter_num=[4])
-    for r in versions(song, ['negative', 'positive'], temperature=2., model=tiny): assert r.song.onset.tolist() == song.onset.tolist()
+    for r in write_versions(song, ['negative', 'positive'], temperature=2., model=tiny): assert r.song.onset.tolist() == song.onset.tolist()
 
 def test_notes_beyond_the_tokens_pitches_stay_as_they_are(tiny):
     song = tune(4); song = song.replace(pitch=[3, 125, *song.pitch[2:]])
@@ -630,7 +642,7 @@ def test_a_leading_tone_that_does_not_lead_is_held_as_the_third_is():
     on, long, pitch = np.array([(1920 * k + o, d, p) for k in range(4) for o, d, p in bar]).T
     song = Song(on, long, pitch, [70] * len(on), meter_num=[4], meter_den=[4]); t = Tokenizer()
     encoded = t.encode(song, 0); part = Part.of(encoded, t, song, Key(0, 'major', 1.))
-    lines = Lines(t, part, Keep(song, part, t, 0), np.ones(len(part.notes), bool), Control(1., 1., generate.anchors('major', [[0.] * len(encoded)], candidates=1)), 1, 0, len(encoded))
+    lines = Lines(t, part, Keep(song, part, t, 0), np.ones(len(part.notes), bool), Control(1., 1., generate_rules.anchors('major', [[0.] * len(encoded)], candidates=1)), 1, 0, len(encoded))
     def gains(position):
         lines.kind[0], lines.position[0], lines.pitch[0] = POSITION, position, -1
         return dict(zip(pitch[:6].tolist(), lines.gain(np.array([0]))[0, lines.pitches][pitch[:6] - part.lowest].round(2)))
@@ -643,8 +655,8 @@ def test_a_sad_version_that_is_heard_happier_for_its_touch_is_left_as_written(ti
         def __init__(self, sign): self.sign = sign
         def predict(self, songs): return np.array([.5 + self.sign * (.2 if s.duration.mean() > 200 else -.2) for s in songs])
     song = Song(np.arange(32) * 480, [120] * 32, np.tile([72, 60, 76, 64], 8), [70] * 32, meter_num=[4], meter_den=[4])
-    monkeypatch.setattr(generate.Job, 'write', lambda job, *_: [[job.encoded[k] for k in range(len(job.encoded))] for _ in job.valences])   # as the input has it
+    monkeypatch.setattr(generate_versions.Writing, 'write', lambda job, *_: [[job.encoded[k] for k in range(len(job.encoded))] for _ in job.valences])   # as the input has it
     for sign, held in ((1, False), (-1, True)):
-        monkeypatch.setattr(generate, 'load_labeller', lambda: Ear(sign))
+        monkeypatch.setattr(hearing_classifiers, 'load_labeller', lambda: Ear(sign))
         assert (transfer(song, 'negative', model=tiny).song.duration.mean() > 200) == held
         assert transfer(song, [0., 1.], model=tiny).song.duration.max() > 200      # a course has its touch in any case

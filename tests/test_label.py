@@ -1,9 +1,11 @@
 "Labelling files and formatted corpora: every file has a row, a killed run goes on, and the report of the folder stays right."
 import json
 import numpy as np, pytest
-from emotionwave.format import FormatConfig, format_corpora, load_dataset, read_report
-from emotionwave.label import label_dataset, label_files
-from emotionwave.valence import load_labeller, load_listener
+from emotionwave.data.fragments import FormatConfig
+from emotionwave.data.shards import load_dataset, read_report
+from emotionwave.data.format import format_corpora
+from emotionwave.hearing.labels import label_dataset, label_files
+from emotionwave.hearing.classifiers import load_labeller, load_listener
 from pieces import first_notes, piece
 
 
@@ -39,7 +41,7 @@ def test_the_command_prints_a_row_a_song_and_fails_for_one_without_a_label(tmp_p
 def dataset(folder, shards=3):
     import pyarrow as pa, pyarrow.parquet as pq
     from dataclasses import asdict
-    from emotionwave.tokens import TokenConfig, Tokenizer
+    from emotionwave.music.tokens import TokenConfig, Tokenizer
     tok = Tokenizer(); folder.mkdir()
     schema = pa.schema([('ids', pa.list_(pa.int16())), ('tonic', pa.int8()), ('bpm', pa.float32()), ('corpus', pa.string()), ('valence', pa.float32()), ('label_source', pa.string()), ('arousal', pa.float32()), ('arousal_source', pa.string())],
                        metadata={'emotionwave': json.dumps(dict(fingerprint='f'))})

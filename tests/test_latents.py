@@ -4,13 +4,14 @@ import numpy as np
 import pytest
 import torch
 import ablate
-from emotionwave.format import format_corpora, load_dataset
-from emotionwave.fragments import Fragments
-from emotionwave.latents import Latents, accuracy, active_units, auc, nats_a_bar, note_summaries, note_summary, probe, read_latents
-from emotionwave.midi import Song
-from emotionwave.model import EmotionVAE, ModelConfig
-from emotionwave.paper import PaperConfig, PaperVAE
-from emotionwave.tokens import Tokenizer
+from emotionwave.data.shards import load_dataset
+from emotionwave.data.format import format_corpora
+from emotionwave.data.batches import Fragments
+from emotionwave.measure.latents import accuracy, active_units, auc, Latents, nats_a_bar, note_summaries, note_summary, probe, read_latents
+from emotionwave.music.song import Song
+from emotionwave.networks.vae import EmotionVAE, ModelConfig
+from emotionwave.networks.paper import PaperConfig, PaperVAE
+from emotionwave.music.tokens import Tokenizer
 
 TOKENS = Tokenizer()
 SIZES = ModelConfig(vocab=len(TOKENS), positions=len(TOKENS.ids('Position')), pitches=len(TOKENS.ids('Pitch')), durations=len(TOKENS.ids('Duration')),

@@ -3,9 +3,15 @@ import base64, io, json, os, re, sys, time, wave
 from html import unescape
 import numpy as np
 import pytest
-from emotionwave import listen
-from emotionwave.listen import Shown, changed, draw, mp3_bytes, player_html, png, render, save_mp3, save_wav, show, synth_name, wav_bytes
-from emotionwave.midi import Song, read_song
+import emotionwave.music.hands as music_hands
+import emotionwave.sound.files as sound_files
+import emotionwave.sound.synth as sound_synth
+from emotionwave.sound.synth import render, synth_name
+from emotionwave.sound.files import mp3_bytes, save_mp3, save_wav, wav_bytes
+from emotionwave.player.roll import changed, draw, png
+from emotionwave.player.player import player_html, show, Shown
+from emotionwave.music.song import Song
+from emotionwave.music.read import read_song
 from pathlib import Path
 
 SAMPLES = sorted(p for p in (Path(__file__).parent.parent / 'samples').glob('*.mid') if not re.search(r'_[12]$', p.stem))
@@ -15,10 +21,10 @@ RATE = 22050
 
 @pytest.fixture
 def no_fluidsynth(monkeypatch):
-    monkeypatch.setattr(listen, '_libraries', lambda: iter([('/no/such/libfluidsynth.so', 'system')]))
-    listen._fluidsynth.cache_clear()
+    monkeypatch.setattr(sound_synth, '_libraries', lambda: iter([('/no/such/libfluidsynth.so', 'system')]))
+    sound_synth._fluidsynth.cache_clear()
     yield
-    monkeypatch.undo(); listen._fluidsynth.cache_clear()
+    monkeypatch.undo(); sound_synth._fluidsynth.cache_clear()
 
 
 def power(x): return float(np.square(x).mean())
@@ -31,13 +37,13 @@ def inside(page):
 
 def test_sound_lasts_as_long_as_the_song_and_its_tail():
     sound = render(scale, RATE)
-    assert sound.dtype == np.float32 and sound.ndim == 1 and len(sound) == int((4 + listen.TAIL_S) * RATE)
+    assert sound.dtype == np.float32 and sound.ndim == 1 and len(sound) == int((4 + sound_synth.TAIL_S) * RATE)
     assert power(sound[:4 * RATE]) > 1e-5 and np.abs(sound).max() <= 1 and np.abs(sound[-5:]).max() < 1e-3
 
 
 def test_tempo_change_moves_the_sound():
     slow = scale.replace(tempo_tick=[0, 1920], tempo_bpm=[120, 60])
-    assert len(render(slow, RATE)) == int((6 + listen.TAIL_S) * RATE)
+    assert len(render(slow, RATE)) == int((6 + sound_synth.TAIL_S) * RATE)
 
 
 def test_pitch_heard_is_the_pitch_written():
@@ -51,7 +57,7 @@ def test_pitch_heard_is_the_pitch_written():
 def test_sines_stand_in_for_fluidsynth(no_fluidsynth):
     assert synth_name() == 'sines'
     sound = render(scale, RATE)
-    assert len(sound) == int((4 + listen.TAIL_S) * RATE) and power(sound) > 1e-5 and np.isfinite(sound).all() and np.abs(sound).max() <= 1
+    assert len(sound) == int((4 + sound_synth.TAIL_S) * RATE) and power(sound) > 1e-5 and np.isfinite(sound).all() and np.abs(sound).max() <= 1
     assert np.argmax(np.abs(np.fft.rfft(render(Song([0], [960], [69], [90]), RATE)[:RATE]))) in range(437, 444)
     page = show(scale)._repr_html_()
     assert 'pip install pygame-ce' in inside(page)[1]['note'] and inside(page)[1]['versions'][0]['sound']
@@ -59,10 +65,10 @@ def test_sines_stand_in_for_fluidsynth(no_fluidsynth):
 
 def test_a_library_that_is_not_fluidsynth_is_passed_over(monkeypatch):
     from ctypes.util import find_library
-    monkeypatch.setattr(listen, '_libraries', lambda: iter([(find_library('c'), 'system')]))
-    listen._fluidsynth.cache_clear()
+    monkeypatch.setattr(sound_synth, '_libraries', lambda: iter([(find_library('c'), 'system')]))
+    sound_synth._fluidsynth.cache_clear()
     assert synth_name() == 'sines'
-    monkeypatch.undo(); listen._fluidsynth.cache_clear()
+    monkeypatch.undo(); sound_synth._fluidsynth.cache_clear()
 
 
 @pytest.mark.parametrize('sines', [False, True])
@@ -106,7 +112,7 @@ def test_wrong_rate_and_endless_song_are_refused():
 def test_wav_file_holds_the_sound(tmp_path):
     save_wav(scale, tmp_path / 'a.wav', RATE)
     with wave.open(str(tmp_path / 'a.wav')) as f:
-        assert (f.getnchannels(), f.getsampwidth(), f.getframerate(), f.getnframes()) == (1, 2, RATE, int((4 + listen.TAIL_S) * RATE))
+        assert (f.getnchannels(), f.getsampwidth(), f.getframerate(), f.getnframes()) == (1, 2, RATE, int((4 + sound_synth.TAIL_S) * RATE))
         pcm = np.frombuffer(f.readframes(10**7), '<i2')
     assert np.abs(pcm).max() > 1000
     assert os.listdir(tmp_path) == ['a.wav']
@@ -127,8 +133,8 @@ def test_mp3_is_small_and_whole(tmp_path):
     song = read_song(SAMPLES[0])
     save_mp3(song, tmp_path / 'a.mp3')
     audio, rate = soundfile.read(tmp_path / 'a.mp3')
-    wanted_s = float(song.seconds(song.end_tick)) + listen.TAIL_S
-    assert rate == listen.RATE and abs(len(audio) / rate - wanted_s) < .15 and power(audio) > 1e-5
+    wanted_s = float(song.seconds(song.end_tick)) + sound_synth.TAIL_S
+    assert rate == sound_files.RATE and abs(len(audio) / rate - wanted_s) < .15 and power(audio) > 1e-5
     assert (tmp_path / 'a.mp3').stat().st_size * 4 / 3 < 600_000 * wanted_s / 60
     assert len(mp3_bytes(song, 2)) < len(mp3_bytes(song, 1)) < len(mp3_bytes(song))
     assert os.listdir(tmp_path) == ['a.mp3']
@@ -148,8 +154,8 @@ def test_player_falls_back_to_wav_without_soundfile(monkeypatch):
     monkeypatch.setitem(sys.modules, 'soundfile', None)
     _, data = inside(player_html(scale))
     kind, sound = re.fullmatch('data:([^;]+);base64,(.+)', data['versions'][0]['sound']).groups()
-    assert kind == 'audio/wav' and data['rate'] == listen.RATE // 2
-    with wave.open(io.BytesIO(base64.b64decode(sound))) as f: assert f.getframerate() == listen.RATE // 2 and abs(f.getnframes() / f.getframerate() - 6) < .01
+    assert kind == 'audio/wav' and data['rate'] == sound_files.RATE // 2
+    with wave.open(io.BytesIO(base64.b64decode(sound))) as f: assert f.getframerate() == sound_files.RATE // 2 and abs(f.getnframes() / f.getframerate() - 6) < .01
     with pytest.raises(ImportError, match='MP3 needs soundfile: pip install soundfile'): mp3_bytes(scale)
 
 
@@ -178,7 +184,7 @@ def test_two_versions_last_equally_long():
     soundfile = pytest.importorskip('soundfile')
     _, data = inside(player_html((scale, scale.bars(0, 1))))
     frames = [soundfile.info(io.BytesIO(base64.b64decode(v['sound'].split(',')[1]))).frames for v in data['versions']]
-    assert frames[0] == frames[1] and abs(frames[0] / listen.RATE - 6) < .1
+    assert frames[0] == frames[1] and abs(frames[0] / sound_files.RATE - 6) < .1
 
 
 def test_long_songs_are_compressed_harder_and_endless_ones_are_silent():
@@ -273,10 +279,10 @@ def test_changed_notes_are_marked():
 
 def test_hands_are_told_apart_and_coloured():
     both = Song(np.repeat(np.arange(8) * 480, 2), [480] * 16, [48, 72, 50, 74, 52, 76, 53, 77, 55, 79, 57, 81, 59, 83, 60, 84], [80] * 16, name='two')
-    assert listen.hands(both).tolist() == (both.pitch > 65).tolist()
+    assert music_hands.right_hand(both).tolist() == (both.pitch > 65).tolist()
     ax = draw(both, by_hand=True)
     assert [t.get_text() for t in ax.get_legend().get_texts()] == ['right hand 8', 'left hand 8'] and png(ax)
-    for song in (Song(), Song([0], [1], [0], [1]), Song([0], [1], [127], [1])): assert len(listen.hands(song)) == len(song)
+    for song in (Song(), Song([0], [1], [0], [1]), Song([0], [1], [127], [1])): assert len(music_hands.right_hand(song)) == len(song)
     with pytest.raises(ValueError, match='by_hand colours one song'): draw(both, other=both, by_hand=True)
 
 

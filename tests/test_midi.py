@@ -3,7 +3,8 @@ import struct
 from pathlib import Path
 import numpy as np
 import pytest
-from emotionwave.midi import Song, as_song, read_song
+from emotionwave.music.song import Song
+from emotionwave.music.read import as_song, read_song
 from smf import END, QUARTERS, TWO, chunk, events, header, meter, midi, notes, off, on, tempo, title
 
 ROOT = Path(__file__).parent.parent

@@ -5,10 +5,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from emotionwave.midi import Song, find_key, read_song
-from emotionwave.model import EmotionVAE, ModelConfig, condition_row
-from emotionwave.paper import BAR_TOKENS, PaperConfig, PaperVAE, nucleus, paper_loss, rewrite, waves
-from emotionwave.tokens import BAR, POSITION, Tokenizer
+from emotionwave.music.song import Song
+from emotionwave.music.read import read_song
+from emotionwave.music.keys import find_key
+from emotionwave.networks.vae import condition_row, EmotionVAE, ModelConfig
+from emotionwave.networks.paper import paper_loss, PaperConfig, PaperVAE, waves
+from emotionwave.measure.original import BAR_TOKENS, nucleus, rewrite
+from emotionwave.music.tokens import BAR, POSITION, Tokenizer
 from original_recipe import PAD, Recipe, lay_out, original_step
 
 SAMPLES = Path(__file__).parent.parent / 'samples'
@@ -248,7 +251,8 @@ def test_a_draw_stays_in_the_nucleus():
 @pytest.fixture(scope='module')
 def formatted(tmp_path_factory):
     "Thirty songs of several fragments each."
-    from emotionwave.format import format_corpora, load_dataset
+    from emotionwave.data.shards import load_dataset
+    from emotionwave.data.format import format_corpora
     class Half:
         fingerprint = 'half'
         def predict(self, songs): return np.full(len(songs), .5)
@@ -261,7 +265,7 @@ def formatted(tmp_path_factory):
     return load_dataset(folder / 'data')
 
 def test_the_learning_rate_never_climbs_again():
-    from emotionwave.train import PRESETS, learning_rate
+    from emotionwave.recipes.writer import PRESETS, learning_rate
     config = PRESETS['paper'][1]
     rate = [learning_rate(replace(config, steps=204_000), step) for step in range(0, 204_000, 50)]
     top = int(np.argmax(rate))
@@ -271,7 +275,8 @@ def test_a_song_stays_on_one_side(formatted):
     assert formatted.groupby('song').size().min() > 1 and formatted.groupby('song').split.nunique().max() == 1 and formatted.split.nunique() > 1
 
 def test_shuffling_shuffles(formatted):
-    from emotionwave.train import Fragments, PRESETS, batches
+    from emotionwave.data.batches import Fragments, plan_batches
+    from emotionwave.recipes.writer import PRESETS
     train = Fragments(formatted[formatted.split == 'train'], TOKENS, SPEAKS)
-    first, second = (np.concatenate(batches(train, replace(PRESETS['paper'][1], seed=3), epoch)).tolist() for epoch in (0, 1))
+    first, second = (np.concatenate(plan_batches(train, replace(PRESETS['paper'][1], seed=3), epoch)).tolist() for epoch in (0, 1))
     assert set(first) == set(second) == set(range(len(train))) and first != sorted(first) and first != second

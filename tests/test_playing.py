@@ -1,10 +1,12 @@
 "How notes are played: what a note would rub against, how long it is held, and the share of time that rubs, each held against plain loops."
 import numpy as np
 import pytest
-from emotionwave.midi import Song, unlap
-from emotionwave import playing
-from emotionwave.listen import hands
-from emotionwave.playing import BENEATH, CLOSE, DEEP, DETACH, LOW, STAY, clash, close_below, crossed, lowered, touch, until_clash
+from emotionwave.music.song import Song, unlap
+import emotionwave.generate.moves as generate_moves
+from emotionwave.music.hands import right_hand
+from emotionwave.music.texture import BENEATH, MUD_BELOW, MUD_CLOSE, clash, close_below, until_clash
+from emotionwave.playing.touch import DETACH, articulate
+from emotionwave.generate.moves import DEEP, STAY, crossed, lowered
 
 BAR = 1920
 
@@ -30,7 +32,7 @@ def clash_by_loops(song):
 
 @pytest.mark.parametrize('seed', range(6))
 def test_what_a_note_rubs_against_is_what_loops_find(seed):
-    song = random_song(seed); right, found = hands(song), until_clash(song)
+    song = random_song(seed); right, found = right_hand(song), until_clash(song)
     for i in range(len(song)):
         rubs = (song.onset > song.onset[i]) & rubs_with(song, right, i)
         assert found[i] == (song.onset[rubs].min() if rubs.any() else 1 << 40)
@@ -43,16 +45,16 @@ def test_the_share_of_time_that_rubs_is_what_loops_find(seed):
 @pytest.mark.parametrize('seed', range(6))
 def test_holding_notes_adds_no_clash_and_crosses_no_bar_line(seed):
     song = random_song(seed); line = lines(song)
-    held = touch(song, line, np.zeros(len(line) - 1))
+    held = articulate(song, line, np.zeros(len(line) - 1))
     longer = held.duration > song.duration
     assert longer.any() and (held.duration >= song.duration).all()
-    end, right = held.onset + held.duration, hands(song)
+    end, right = held.onset + held.duration, right_hand(song)
     assert (end[longer] <= line[np.searchsorted(line, held.onset[longer], 'right')]).all()
     for i in np.flatnonzero(longer):                                          # nothing that rubs begins while it is held
         assert not (rubs_with(song, right, i) & (song.onset > song.onset[i]) & (song.onset < end[i])).any()
 
 def test_happiness_that_is_pressed_is_detached_and_no_note_is_lost():
-    song = random_song(1); at = lambda strength: touch(song, lines(song), np.ones(len(lines(song)) - 1), strength)
+    song = random_song(1); at = lambda strength: articulate(song, lines(song), np.ones(len(lines(song)) - 1), strength)
     assert at(.5) == at(1.) == song
     assert (at(2.).duration == np.maximum(np.round(DETACH * song.duration), 1)).all() and song.duration.sum() > at(1.5).duration.sum() > at(2.).duration.sum()
 
@@ -71,24 +73,24 @@ def test_a_broken_chord_in_the_bass_is_not_held_when_it_is_lowered():
 
 def test_each_bar_is_played_with_its_own_valence():
     song = random_song(3); line = lines(song)
-    course = touch(song, line, np.linspace(0, 1, len(line) - 1))
+    course = articulate(song, line, np.linspace(0, 1, len(line) - 1))
     bar = np.searchsorted(line, song.onset, 'right') - 1
     assert (course.duration >= song.duration)[bar == 0].all() and (course.duration == song.duration)[bar == len(line) - 2].all()
-    assert touch(song, line, np.full(len(line) - 1, .5)) == song and touch(song, line, np.zeros(len(line) - 1), 0.) == song
+    assert articulate(song, line, np.full(len(line) - 1, .5)) == song and articulate(song, line, np.zeros(len(line) - 1), 0.) == song
 
 def test_a_song_of_one_note_and_of_none():
-    assert touch(Song(), np.array([0, BAR]), np.zeros(1)) == Song() and clash(Song()) == 0
+    assert articulate(Song(), np.array([0, BAR]), np.zeros(1)) == Song() and clash(Song()) == 0
     one = Song([0], [480], [60], [70])
-    assert touch(one, np.array([0, BAR]), np.zeros(1)).duration[0] == BAR and clash(one) == 0
+    assert articulate(one, np.array([0, BAR]), np.zeros(1)).duration[0] == BAR and clash(one) == 0
 
 @pytest.mark.parametrize('seed', range(4))
 def test_what_lies_close_in_the_bass_is_what_loops_find_and_is_opened(seed, monkeypatch):
-    monkeypatch.setattr(playing, 'STAY', 1.)
+    monkeypatch.setattr(generate_moves, 'STAY', 1.)
     song = unlap(random_song(seed, 80).replace(pitch=np.random.default_rng(seed).integers(33, 70, 80)))
     end, found = song.onset + song.duration, close_below(song)
     for i in range(len(song)):
         apart = song.pitch[i] - song.pitch
-        assert found[i] == bool(((apart > 0) & (apart <= CLOSE) & (song.onset < end[i]) & (end > song.onset[i])).any() and song.pitch[i] < LOW)
+        assert found[i] == bool(((apart > 0) & (apart <= MUD_CLOSE) & (song.onset < end[i]) & (end > song.onset[i])).any() and song.pitch[i] < MUD_BELOW)
     low = lowered(song)
     assert {(o, p % 12) for o, p in zip(low.onset, low.pitch)} == {(o, p % 12) for o, p in zip(song.onset, song.pitch)}
     assert close_below(low).mean() < close_below(song.replace(pitch=song.pitch - 12)).mean() and unlap(low) == low
@@ -105,6 +107,6 @@ def test_a_bass_that_would_growl_stays_and_a_piece_of_many_such_is_not_moved():
     assert lowered(bass(most)).pitch.tolist() == [DEEP + 12 - 1] * most + [60] * (20 - most) and lowered(bass(most + 1)) == bass(most + 1)
 
 def test_a_note_that_stays_stays_each_time_in_its_bar(monkeypatch):
-    monkeypatch.setattr(playing, 'STAY', 1.)
+    monkeypatch.setattr(generate_moves, 'STAY', 1.)
     song = Song([0, 0, 960, 1920], [480] * 4, [48, 52, 52, 52], [70] * 4, meter_num=[4], meter_den=[4])   # the third of the first chord comes again alone, then in the next bar
     assert lowered(song).pitch.tolist() == [36, 52, 52, 40]

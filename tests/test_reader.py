@@ -1,9 +1,13 @@
 import json
 import numpy as np, pytest, torch
 from pathlib import Path
-from emotionwave.midi import Song, find_key, read_song
-from emotionwave.reader import Reader, ReaderConfig, fit_reader, load_reader, nats_a_note, note_batches, note_nats, read_notes
-from emotionwave.tokens import Tokenizer
+from emotionwave.music.song import Song
+from emotionwave.music.read import read_song
+from emotionwave.music.keys import find_key
+from emotionwave.networks.reader import Reader, ReaderConfig
+from emotionwave.measure.surprise import load_reader, nats_a_note, note_nats, read_notes
+from emotionwave.recipes.reader import fit_reader, note_batches
+from emotionwave.music.tokens import Tokenizer
 
 SAMPLES = Path(__file__).parent.parent / 'samples'
 PIECES = sorted(p for p in SAMPLES.glob('*.mid') if not p.stem.endswith(('_1', '_2')))
@@ -83,7 +87,7 @@ def test_batches_hold_every_fragment_once_an_epoch_padded_to_few_lengths():
 
 
 def test_ten_steps_lower_the_loss_and_the_reader_comes_back_as_it_was(tmp_path):
-    from emotionwave.format import format_corpora
+    from emotionwave.data.format import format_corpora
     (tmp_path / 'midi').mkdir()
     rng = np.random.default_rng(0)
     for i in range(24): Song(np.arange(32) * 480, [400] * 32, 60 + rng.choice([0, 2, 4, 7, 9], 32), [70] * 32).save(tmp_path / 'midi' / f'{i}.mid')

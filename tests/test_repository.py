@@ -7,9 +7,10 @@ import pytest
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT / 'tests'))
 NOTEBOOKS = sorted(p for p in (ROOT / 'nbs').rglob('*.ipynb') if '.ipynb_checkpoints' not in p.parts and not p.name.startswith('_'))
-ALONE = {'06b_ablations'}                                                         # shows what a script measured; no module
-PAGES = [p for p in NOTEBOOKS if re.match(r'\d\d[a-z]?_', p.name) and p.parent.name == 'nbs' and p.stem not in ALONE]   # those that become modules
-ORDER = [re.sub(r'^\d\d[a-z]?_', '', p.stem) for p in PAGES]
+ALONE = {'118_measure.ablations'}                                                  # shows what a script measured; no module
+PAGES = [p for p in NOTEBOOKS if re.match(r'\d{3}_\w+\.\w+\.ipynb', p.name) and p.parent.name == 'nbs' and p.stem not in ALONE]   # those that become modules
+ORDER = [p.stem.split('_', 1)[1] for p in PAGES]                                # room.name, from the ground up
+ROOMS = list(dict.fromkeys(m.split('.')[0] for m in ORDER))
 every_notebook = pytest.mark.parametrize('path', NOTEBOOKS, ids=lambda p: p.stem)
 every_page = pytest.mark.parametrize('path', PAGES, ids=lambda p: p.stem)
 
@@ -32,32 +33,72 @@ from nbdev.export import nb_export
 for p in sorted(Path("nbs").glob("[0-9]*.ipynb")): nb_export(p, lib_path="emotionwave")
 '''
 
+def module_file(module): return ROOT / 'emotionwave' / f'{module.replace(".", "/")}.py'
+
 def test_modules_are_what_the_notebooks_export(tmp_path):
     (tmp_path / 'nbs').mkdir(), (tmp_path / 'emotionwave').mkdir()
     for p in [*PAGES, ROOT / 'settings.ini', ROOT / 'emotionwave' / '__init__.py']:
         (tmp_path / p.relative_to(ROOT)).write_bytes(p.read_bytes())
     subprocess.run([sys.executable, '-c', EXPORT], cwd=tmp_path, check=True, capture_output=True, timeout=200)
-    fresh = {p.name: p.read_text('utf-8') for p in (tmp_path / 'emotionwave').glob('*.py')}
-    stale = [f'{m}.py' for m in ORDER if not (ROOT / f'emotionwave/{m}.py').is_file() or fresh[f'{m}.py'] != (ROOT / f'emotionwave/{m}.py').read_text('utf-8')]
+    there = lambda m: module_file(m).read_text('utf-8') if module_file(m).is_file() else None
+    stale = [m for m in ORDER if there(m) != (tmp_path / module_file(m).relative_to(ROOT)).read_text('utf-8')]
     assert not stale, f'run nbdev_export: {stale}'
 
-def test_every_module_has_its_notebook():
-    modules = {p.stem for p in (ROOT / 'emotionwave').glob('*.py')}
-    assert modules - {'__init__', '_modidx', 'cli'} == set(ORDER)
+def modules_in_rooms():
+    return {f'{p.parent.name}.{p.stem}' for p in (ROOT / 'emotionwave').glob('*/*.py') if p.stem != '__init__'}
 
-def test_a_module_imports_only_from_those_above_it():
-    for i, module in enumerate(ORDER):
-        tree = ast.parse((ROOT / f'emotionwave/{module}.py').read_text('utf-8'))
-        used = {n.module.removeprefix('emotionwave').strip('.') for n in ast.walk(tree) if isinstance(n, ast.ImportFrom) and (n.level or (n.module or '').startswith('emotionwave')) and n.module} - {''}   # the package itself has its version
-        assert used <= set(ORDER[:i]), (module, used - set(ORDER[:i]))
+def test_every_module_has_its_page():
+    by_hand = {m for m in modules_in_rooms() if m.startswith('cli.')}
+    assert modules_in_rooms() - by_hand == set(ORDER)
+    assert {p.stem for p in (ROOT / 'emotionwave').glob('*.py')} <= {'__init__', '_modidx', 'cli'}
+
+def imported(module):
+    "Modules and rooms of the package that a module imports."
+    found, home = set(), module.split('.')
+    for n in ast.walk(ast.parse(module_file(module).read_text('utf-8'))):
+        if isinstance(n, ast.Import): found |= {a.name.removeprefix('emotionwave.') for a in n.names if a.name.startswith('emotionwave.')}
+        if not isinstance(n, ast.ImportFrom): continue
+        if n.level: found.add('.'.join([*home[:len(home) - n.level], *filter(None, [n.module])]))
+        elif (n.module or '').startswith('emotionwave.'): found.add(n.module.removeprefix('emotionwave.'))
+    return found - {''}                                                      # the package itself has its version
+
+@pytest.mark.parametrize('module', ORDER)
+def test_a_module_imports_only_from_pages_and_rooms_above_it(module):
+    above = ORDER[:ORDER.index(module)]
+    assert imported(module) <= set(above), sorted(imported(module) - set(above))
+
+def test_rooms_are_in_the_order_of_the_table_in_the_readme():
+    rows = re.findall(r'^\| `(\w+)` \|', (ROOT / 'README.md').read_text('utf-8').split('## How it works')[1], re.M)
+    assert [r for r in rows if r in ROOMS] == ROOMS
+
+def test_rooms_stay_together():
+    assert len(ROOMS) == len(dict.fromkeys(ROOMS)) and [m.split('.')[0] for m in ORDER] == sorted((m.split('.')[0] for m in ORDER), key=ROOMS.index)
+
+@pytest.mark.parametrize('module', ORDER)
+def test_nobody_imports_private_names_of_another_module(module):
+    names = [a.name for n in ast.walk(ast.parse(module_file(module).read_text('utf-8'))) if isinstance(n, ast.ImportFrom) and (n.level or (n.module or '').startswith('emotionwave')) for a in n.names]
+    assert not [n for n in names if n.startswith('_') and n != '__version__']
+
+def test_no_two_modules_give_one_public_name_to_two_things():
+    where = {}
+    for module in ORDER:
+        for n in ast.parse(module_file(module).read_text('utf-8')).body:
+            if isinstance(n, (ast.FunctionDef, ast.ClassDef)): names = [n.name]
+            elif isinstance(n, ast.Assign): names = [x.id for t in n.targets for x in ast.walk(t) if isinstance(x, ast.Name)]
+            else: continue
+            for name in names:
+                if not name.startswith('_'): where.setdefault(name, []).append(module)
+    modules = {m.split('.')[1] for m in ORDER} | set(ROOMS)
+    assert not {k: v for k, v in where.items() if len(set(v)) > 1}
+    assert not modules & set(where), 'a module and a function of one name'
 
 @every_page
 def test_page_opens_with_its_title_and_one_sentence(path):
     opening, second = cells(path)[:2]
-    module = re.sub(r'^\d\d[a-z]?_', '', path.stem)
+    module = path.stem.split('_', 1)[1]
     title, sentence = re.fullmatch(r'# (.+)\n\n> (.+)', opening['source'].strip()).groups()
-    assert opening['cell_type'] == 'markdown' and title == module and sentence.endswith('.')
-    assert re.fullmatch(rf'#\| *default_exp {module}', second['source'].strip())
+    assert opening['cell_type'] == 'markdown' and title == module.split('.')[1] and sentence.endswith('.')
+    assert re.fullmatch(rf'#\| *default_exp {re.escape(module)}', second['source'].strip())
 
 def test_index_opens_with_the_name_and_one_sentence():
     assert re.match(r'# EmotionWave\n\n> .+\.', cells(ROOT / 'nbs' / 'index.ipynb')[0]['source'])
@@ -85,7 +126,7 @@ def test_notebook_shows_no_path_of_a_machine_and_no_address(path):
     assert not found
 
 def test_modules_hold_no_path_of_a_machine():
-    for p in (ROOT / 'emotionwave').glob('*.py'): assert not MACHINE.findall(p.read_text('utf-8')), p.name
+    for p in (ROOT / 'emotionwave').rglob('*.py'): assert not MACHINE.findall(p.read_text('utf-8')), p.name
 
 
 # ---- README, CI, package
@@ -129,7 +170,7 @@ LIGHT = '''
 import sys
 import emotionwave
 first = set(sys.modules)
-import emotionwave.cli, emotionwave.midi, emotionwave.tokens, emotionwave.listen, emotionwave.valence, emotionwave.format
+import emotionwave.cli, emotionwave.music, emotionwave.sound, emotionwave.player, emotionwave.hearing, emotionwave.data
 heavy = {"torch", "sklearn", "matplotlib", "miditok", "music21", "IPython", "ipywidgets", "pandas", "pyarrow", "pretty_midi", "nbdev", "fastcore"}
 print(sorted(heavy & first), "numpy" in first, sorted(heavy & set(sys.modules)))
 '''
@@ -139,14 +180,14 @@ def test_importing_the_package_is_light_and_only_model_train_and_generate_need_t
     assert said.strip() == '[] False []'
 
 def test_the_library_never_imports_what_only_developers_have():
-    for p in (ROOT / 'emotionwave').glob('*.py'):
+    for p in (ROOT / 'emotionwave').rglob('*.py'):
         names = {a.name.split('.')[0] for n in ast.walk(ast.parse(p.read_text('utf-8'))) if isinstance(n, ast.Import) for a in n.names}
         names |= {n.module.split('.')[0] for n in ast.walk(ast.parse(p.read_text('utf-8'))) if isinstance(n, ast.ImportFrom) and n.module and not n.level}
         assert not names & {'sklearn', 'miditok', 'music21', 'nbdev', 'fastcore', 'jupytext', 'pytest', 'pickle', 'dill', 'joblib'}, p.name
 
 def test_nothing_in_the_library_prints():
     for m in ORDER:
-        calls = [n for n in ast.walk(ast.parse((ROOT / f'emotionwave/{m}.py').read_text('utf-8'))) if isinstance(n, ast.Call) and getattr(n.func, 'id', '') == 'print']
+        calls = [n for n in ast.walk(ast.parse(module_file(m).read_text('utf-8'))) if isinstance(n, ast.Call) and getattr(n.func, 'id', '') == 'print']
         assert not calls, m
 
 def test_no_file_is_a_pickle_or_too_large():
@@ -164,8 +205,8 @@ def test_shipped_models_are_safetensors_with_their_configuration(name):
     assert config and (folder / 'model.safetensors').stat().st_size <= 16 * 2**20
 
 def test_the_default_checkpoint_loads_is_of_the_promised_size_and_has_a_card():
-    from emotionwave.generate import default_checkpoint
-    from emotionwave.checkpoint import load_checkpoint
+    from emotionwave.learn.checkpoint import default_checkpoint
+    from emotionwave.learn.checkpoint import load_checkpoint
     model, tokens, facts = load_checkpoint(default_checkpoint())
     assert 3e6 <= sum(p.numel() for p in model.parameters()) <= 8e6
     from safetensors import safe_open

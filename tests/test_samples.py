@@ -4,7 +4,8 @@ from fractions import Fraction
 from pathlib import Path
 import numpy as np
 import pytest
-from emotionwave.midi import find_key, read_song
+from emotionwave.music.read import read_song
+from emotionwave.music.keys import find_key
 
 sys.path.insert(0, str(Path(__file__).parent))
 import make_samples as ms

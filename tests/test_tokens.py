@@ -2,8 +2,8 @@
 import json, subprocess, sys
 import numpy as np
 import pytest
-from emotionwave.midi import Song
-from emotionwave.tokens import (BAR, DURATION, KINDS, PITCH, POSITION, TIMESIG, VELOCITY, Bars, Grammar, State, TokenConfig,
+from emotionwave.music.song import Song
+from emotionwave.music.tokens import BAR, DURATION, KINDS, PITCH, POSITION, TIMESIG, VELOCITY, Bars, Grammar, State, TokenConfig
                                 Tokenizer, shift)
 
 TOKENS, PLAIN = Tokenizer(), Tokenizer(TokenConfig(unique=False))

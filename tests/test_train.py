@@ -5,13 +5,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from emotionwave.format import format_corpora, load_dataset
-from emotionwave.midi import Song
-from emotionwave.model import EmotionVAE, ModelConfig
-from emotionwave.tokens import PITCH, Tokenizer
-from emotionwave.checkpoint import grown, load_checkpoint, save_checkpoint
-from emotionwave.fragments import Fragments, TrainConfig, batches, make_batch
-from emotionwave.train import PRESETS, hold_out, make_optimizer, read_log, train, train_step
+from emotionwave.data.shards import load_dataset
+from emotionwave.data.format import format_corpora
+from emotionwave.music.song import Song
+from emotionwave.networks.vae import EmotionVAE, ModelConfig
+from emotionwave.music.tokens import PITCH, Tokenizer
+from emotionwave.learn.checkpoint import grown, load_checkpoint, save_checkpoint
+from emotionwave.data.batches import Fragments, make_batch, plan_batches, TrainConfig
+from emotionwave.recipes.writer import PRESETS, hold_out, make_optimizer, read_log, train, train_step
 
 ROOT = Path(__file__).parent.parent
 SMALL = ModelConfig(d_model=32, heads=2, encoder_layers=1, skeleton_layers=1, decoder_layers=2, latent=8)
@@ -55,7 +56,7 @@ def equal(a, b): return a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for
 
 def test_ten_steps_lower_the_loss_on_one_batch(learn):
     model = fresh()
-    batch = make_batch(learn, batches(learn, QUICK, 0)[0], QUICK, SIZES, TOKENS)
+    batch = make_batch(learn, plan_batches(learn, QUICK, 0)[0], QUICK, SIZES, TOKENS)
     config = replace(QUICK, steps=10)
     optimizer = make_optimizer(model, config)
     ce = [train_step(model, optimizer, batch, config, step)['ce'] for step in range(10)]
@@ -63,7 +64,7 @@ def test_ten_steps_lower_the_loss_on_one_batch(learn):
 
 def test_the_bag_of_notes_makes_the_latent_tell_one_bar_from_another(learn):
     config, model = replace(QUICK, steps=150, lr=1e-2, warmup=1, beta=0., bag=5., wake=0., decay=0.), fresh()
-    batch = make_batch(learn, batches(learn, QUICK, 0)[0][:6], config, SIZES, TOKENS)
+    batch = make_batch(learn, plan_batches(learn, QUICK, 0)[0][:6], config, SIZES, TOKENS)
     optimizer = make_optimizer(model, config)
     for step in range(config.steps): train_step(model, optimizer, batch, config, step)
     with torch.no_grad():
@@ -73,19 +74,19 @@ def test_the_bag_of_notes_makes_the_latent_tell_one_bar_from_another(learn):
 
 def test_the_latent_is_asked_from_its_waking_on(learn):
     config = replace(QUICK, steps=10, wake=.5)
-    batch = make_batch(learn, batches(learn, config, 0)[0], config, SIZES, TOKENS)
+    batch = make_batch(learn, plan_batches(learn, config, 0)[0], config, SIZES, TOKENS)
     for step, asked in ((0, False), (4, False), (5, True), (9, True)):
         model = fresh()
         train_step(model, make_optimizer(model, config), batch, config, step)
         assert [bool(p.grad.any()) for p in (model.bag.weight, model.eavesdropper[0].weight)] == [asked] * 2
 
 def test_a_checkpoint_from_before_there_was_a_waking_goes_on_without():
-    from emotionwave.train import _config_of, fine_tuning
+    from emotionwave.recipes.writer import _config_of, fine_tuning
     old = dict(config={k: v for k, v in vars(QUICK).items() if k != 'wake'})
     assert _config_of(old).wake == 0 and fine_tuning(dict(config=vars(QUICK))).wake == 0
 
 def test_a_batch_asks_for_the_next_token_of_each_fragment(learn):
-    rows = batches(learn, QUICK, 0)[0]
+    rows = plan_batches(learn, QUICK, 0)[0]
     b = make_batch(learn, rows, QUICK, SIZES, TOKENS)
     assert b['ids'].shape == b['targets'].shape == b['bar'].shape
     for i, r in enumerate(rows):
@@ -97,21 +98,21 @@ def test_a_batch_asks_for_the_next_token_of_each_fragment(learn):
 
 def test_the_same_seed_and_step_draw_the_same_batch_and_every_epoch_has_every_fragment(learn):
     for epoch in (0, 1):
-        a, b = batches(learn, QUICK, epoch), batches(learn, QUICK, epoch)
+        a, b = plan_batches(learn, QUICK, epoch), plan_batches(learn, QUICK, epoch)
         assert all(np.array_equal(x, y) for x, y in zip(a, b)) and set(np.concatenate(a).tolist()) == set(range(len(learn)))
     make = lambda step: make_batch(learn, a[0], QUICK, SIZES, TOKENS, np.random.default_rng([QUICK.seed, 2, step]))
     one, two, other = make(5), make(5), make(6)
     assert all(torch.equal(one[k], two[k]) for k in one) and any(not torch.equal(one[k], other[k]) for k in one)
 
 def test_what_is_disguised_is_never_what_is_asked_for(learn):
-    rows = batches(learn, QUICK, 0)[0]
+    rows = plan_batches(learn, QUICK, 0)[0]
     plain = make_batch(learn, rows, QUICK, SIZES, TOKENS)
     hidden = make_batch(learn, rows, QUICK, SIZES, TOKENS, np.random.default_rng(0))
     for k in ('ids', 'targets', 'bar', 'there'): assert torch.equal(plain[k], hidden[k])
     assert not torch.equal(plain['notes'], hidden['notes'])
 
 def test_every_remedy_can_be_turned_off_by_itself(data, learn):
-    rows, all_rows = batches(learn, QUICK, 0)[0], load_dataset(data)
+    rows, all_rows = plan_batches(learn, QUICK, 0)[0], load_dataset(data)
     make = lambda d=learn, rng=True, **changes: make_batch(d, rows, replace(QUICK, **changes), SIZES, TOKENS, np.random.default_rng(0) if rng else None)
     notes = make(rng=False, spell=False)['notes']
     assert torch.equal(make(spell=False, blur=0., retime=0., articulation=0.)['notes'], notes) and not torch.equal(make(rng=False)['notes'], notes)
@@ -173,12 +174,16 @@ def test_ctrl_c_inside_a_step_waits_for_its_end(data, whole, tmp_path, monkeypat
 DIES = '''
 import json, os, signal, sys, torch
 from pathlib import Path
-from emotionwave import checkpoint, train as T
+import emotionwave.data.batches as data_batches
+import emotionwave.files.atomic as files_atomic
+import emotionwave.learn.checkpoint as learn_checkpoint
+import emotionwave.networks.vae as networks_vae
+import emotionwave.recipes.writer as recipes_writer
 try: import torch.utils.tensorboard
 except ImportError: pass
 torch.set_num_threads(1)
 data, output = map(Path, sys.argv[1:3])
-config, sizes = T.TrainConfig(**json.loads(sys.argv[3])), T.ModelConfig(**json.loads(sys.argv[4]))
+config, sizes = data_batches.TrainConfig(**json.loads(sys.argv[3])), networks_vae.ModelConfig(**json.loads(sys.argv[4]))
 def dies(): os.kill(os.getpid(), signal.SIGKILL)
 def on_call(owner, name, n, after=False):
     "Make the n-th call of something its last."
@@ -199,20 +204,20 @@ def half_a_step():
     torch.optim.AdamW.step = step
 moments = [lambda: on_call(checkpoint, "write_atomic", 2), lambda: on_call(Path, "rename", 1), half_a_step, lambda: on_call(torch.optim.AdamW, "step", 2, after=True),
            lambda: on_call(Path, "rename", 1, after=True), lambda: on_call(Path, "rename", 2, after=True), lambda: on_call(Path, "rename", 3), lambda: on_call(checkpoint, "write_atomic", 3, after=True),
-           lambda: on_call(T, "write_atomic", 1, after=True), lambda: on_call(T.Log, "add", 1, after=True), half_a_step, None]
+           lambda: on_call(T, "write_atomic", 1, after=True), lambda: on_call(recipes_writer.Log, "add", 1, after=True), half_a_step, None]
 steps = []
 for moment in moments:
     child = os.fork()
     if not child:
         try:
             if moment: moment()
-            T.train(data, output, config, sizes, resume=True, every_s=0, device="cpu")
+            recipes_writer.train(data, output, config, sizes, resume=True, every_s=0, device="cpu")
             os._exit(0)
         except BaseException as e: print(repr(e), file=sys.stderr, flush=True)
         finally: os._exit(1)
     status = os.waitpid(child, 0)[1]
     assert (os.WIFSIGNALED(status) if moment else status == 0), (moment, status)
-    try: steps.append(T.load_checkpoint(output / "last")[2]["step"])
+    try: steps.append(learn_checkpoint.load_checkpoint(output / "last")[2]["step"])
     except FileNotFoundError: steps.append(-1)
 print(json.dumps(steps))
 '''
@@ -284,9 +289,9 @@ def test_a_save_cut_off_between_its_renames_still_loads(nth, tmp_path, monkeypat
 KILLED = '''
 import os, random, signal, sys, time, torch
 from pathlib import Path
-from emotionwave.model import EmotionVAE, ModelConfig
-from emotionwave.tokens import Tokenizer
-from emotionwave.checkpoint import load_checkpoint, save_checkpoint
+from emotionwave.networks.vae import EmotionVAE, ModelConfig
+from emotionwave.music.tokens import Tokenizer
+from emotionwave.learn.checkpoint import load_checkpoint, save_checkpoint
 torch.set_num_threads(1)
 folder, tokens = Path(sys.argv[1]) / "last", Tokenizer()
 def network(k):
@@ -314,7 +319,7 @@ print(len(seen))
 
 @pytest.mark.parametrize('name', ['.new', '.old'])
 def test_a_save_that_was_cut_off_is_found_from_the_folder_one_stands_in(name, tmp_path, monkeypatch):
-    from emotionwave.checkpoint import find_checkpoint
+    from emotionwave.learn.checkpoint import find_checkpoint
     save_checkpoint(tmp_path / f'.last{name}', fresh(), TOKENS, {'step': 7})
     (tmp_path / 'last').mkdir()
     monkeypatch.chdir(tmp_path / 'last')
@@ -334,7 +339,7 @@ def test_a_process_killed_while_saving_leaves_a_checkpoint_that_loads(tmp_path):
 def test_a_loss_that_is_no_number_stops_with_a_clear_line_before_harm_is_done(learn):
     model = fresh()
     optimizer = make_optimizer(model, QUICK)
-    batch = make_batch(learn, batches(learn, QUICK, 0)[0], QUICK, SIZES, TOKENS)
+    batch = make_batch(learn, plan_batches(learn, QUICK, 0)[0], QUICK, SIZES, TOKENS)
     train_step(model, optimizer, batch, QUICK, 0)
     before = {k: v.clone() for k, v in model.state_dict().items()}
     with torch.no_grad(): model.norm_out.weight[0] = torch.nan
@@ -355,15 +360,19 @@ def test_a_run_that_breaks_leaves_its_last_checkpoint(data, tmp_path, monkeypatc
 
 @pytest.mark.parametrize('nth', [1, 2, 3, 4])
 def test_a_full_disk_stops_a_run_with_a_clear_line_and_leaves_its_last_checkpoint(nth, data, tmp_path, monkeypatch):
-    from emotionwave import checkpoint
+    import emotionwave.data.batches as data_batches
+    import emotionwave.files.atomic as files_atomic
+    import emotionwave.learn.checkpoint as learn_checkpoint
+    import emotionwave.networks.vae as networks_vae
+    import emotionwave.recipes.writer as recipes_writer
     train(data, tmp_path / 'run', QUICK, SMALL, minutes=0)
-    before, write, calls = weights(tmp_path / 'run/last'), checkpoint.write_atomic, []
+    before, write, calls = weights(tmp_path / 'run/last'), files_atomic.write_atomic, []
     def full(path, data):
         calls.append(path)
         if len(calls) >= nth: raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
         return write(path, data)
     with monkeypatch.context() as m, pytest.raises(OSError, match=r'run: the disk is full \(.*\); its last checkpoint, step 1, is whole: make room and go on with --resume'):
-        m.setattr(checkpoint, 'write_atomic', full)
+        m.setattr(files_atomic, 'write_atomic', full)
         train(data, tmp_path / 'run', resume=True, every_s=0)
     assert equal(before, weights(tmp_path / 'run/last')) and not [p for p in (tmp_path / 'run').rglob('.*')]
     train(data, tmp_path / 'run', resume=True)
@@ -413,7 +422,9 @@ def test_samples_are_asked_for_with_each_checkpoint_and_cannot_break_a_run(data,
 
 SHARED = '''
 import json, sys
-from emotionwave.train import ModelConfig, TrainConfig, train
+from emotionwave.networks.vae import ModelConfig
+from emotionwave.data.batches import TrainConfig
+from emotionwave.recipes.writer import train
 train(sys.argv[1], sys.argv[2], TrainConfig(**json.loads(sys.argv[3])), ModelConfig(**json.loads(sys.argv[4])), device="cpu")
 '''
 

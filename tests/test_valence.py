@@ -1,10 +1,15 @@
 "Valence: what the classifiers say of whom, that they explain themselves, and that fitting and measuring never leak."
 import math, subprocess, sys
 import numpy as np, pytest
-from emotionwave.ear import note_events, pretrain
-from emotionwave.features import GROUPS
-from emotionwave.midi import Key, Song
-from emotionwave.valence import (MIN_NOTES, Listener, calibration_error, cross_validate, explain, fit_judge, fit_labeller, hear, labelled_clips,
+from emotionwave.hearing.events import note_events
+from emotionwave.recipes.hearing import pretrain
+from emotionwave.hearing.features import GROUPS
+from emotionwave.music.song import Song
+from emotionwave.music.keys import Key
+from emotionwave.hearing.classifiers import MIN_NOTES, hear, Listener
+from emotionwave.hearing.explanations import explain
+from emotionwave.data.corpora import labelled_clips
+from emotionwave.recipes.hearing import calibration_error, cross_validate, fit_judge, fit_labeller
                                  load_judge, load_labeller, load_listener, swap_mode, vary)
 from pieces import first_notes, odd, piece
 

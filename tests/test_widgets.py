@@ -3,10 +3,17 @@ import threading, time
 from html import unescape
 from pathlib import Path
 import pytest
-from emotionwave import widgets
-from emotionwave.generate import Result, versions
-from emotionwave.midi import Song, read_song
-from emotionwave.widgets import App, Cancelled, Job, app, feeling, heard_html, progress_html, read_upload, said_html, songs_in, uploads
+import emotionwave.generate.versions as generate_versions
+import emotionwave.music.keys as music_keys
+import emotionwave.widgets.inputs as widgets_inputs
+import emotionwave.widgets.panel as widgets_panel
+from emotionwave.generate.versions import Result, write_versions
+from emotionwave.music.song import Song
+from emotionwave.music.read import read_song
+from emotionwave.widgets.inputs import read_upload, songs_in, uploads
+from emotionwave.widgets.words import feeling, heard_html, progress_html, said_html
+from emotionwave.widgets.jobs import Background, Cancelled
+from emotionwave.widgets.panel import app, App
 
 SAMPLES = Path(__file__).parent.parent / 'samples'
 MINUET = (SAMPLES / 'minuet_in_g.mid').read_bytes()
@@ -30,7 +37,7 @@ def put(a, name, data):
     else: a.upload.value = (dict(name=name, type='audio/midi', size=len(data), content=memoryview(data), last_modified=__import__('datetime').datetime(2026, 1, 1, tzinfo=__import__('datetime').timezone.utc)),)
 
 class Slow:
-    "Stands in for `versions`: waits for a word before it ends."
+    "Stands in for `write_versions`: waits for a word before it ends."
     def __init__(self): self.go, self.calls, self.started = threading.Event(), [], threading.Event()
 
     def __call__(self, song, valences, callback=None, bars=None, seed=0, **settings):
@@ -39,12 +46,12 @@ class Slow:
         for k in range(1, 201):
             callback(k, 200)
             if self.go.wait(.02): break
-        return [Result(part.replace(pitch=part.pitch - 1), part, v, widgets.find_key(part), seed) for v in valences]
+        return [Result(part.replace(pitch=part.pitch - 1), part, v, music_keys.find_key(part), seed) for v in valences]
 
 @pytest.fixture
 def slow(monkeypatch):
     made = Slow()
-    monkeypatch.setattr(widgets, 'versions', made)
+    monkeypatch.setattr(generate_versions, 'write_versions', made)
     yield made
     made.go.set()
 
@@ -96,7 +103,7 @@ def test_a_folder_may_be_given(tiny, tmp_path):
     assert [label for label, _ in a.piece.options] == ['a', 'next/b'] and a.folder.layout.display == 'none'
 
 def test_without_samples_there_are_a_folder_and_an_upload(tiny, monkeypatch):
-    monkeypatch.setattr(widgets, 'sample_folder', lambda: None)
+    monkeypatch.setattr(widgets_inputs, 'sample_folder', lambda: None)
     a = app(model=str(tiny)); a.wait()
     assert list(a.source.options) == ['A folder', 'Your own file'] and a.song is None and a.go.disabled and 'Write the path' in a.said.value
     assert 'run this cell' in a._repr_mimebundle_()['text/html']
@@ -107,7 +114,7 @@ def test_strangers_in_voila_cannot_look_around(tiny, monkeypatch):
     assert list(a.source.options) == ['Samples', 'Your own file'] and a.folder.layout.display == 'none'
 
 def test_long_folders_are_cut(tmp_path, monkeypatch):
-    monkeypatch.setattr(widgets, 'MAX_LISTED', 5)
+    monkeypatch.setattr(widgets_inputs, 'MAX_LISTED', 5)
     for k in range(9): (tmp_path / f'{k}.mid').write_bytes(b'')
     assert len(songs_in(tmp_path)) == 5
 
@@ -148,7 +155,7 @@ def test_a_hostile_name_stays_text_everywhere(mine, slow):
     assert inner.count('<script') == 2 and '<img' not in inner                # the two of the player's own
 
 def widgets_bytes(song):
-    from emotionwave.midi import to_symusic
+    from emotionwave.music.convert import to_symusic
     return to_symusic(song).dumps_midi()
 
 def test_an_untitled_upload_is_named_after_its_file():
@@ -176,7 +183,7 @@ def test_a_transfer_gives_what_versions_gives_and_shows_both(mine, tiny):
     mine.go.click()
     assert mine.go.disabled and not mine.cancel.disabled and mine.piece.disabled
     mine.wait()
-    assert mine.result.song == versions(mine.song, [.7], strength=1.5, likeness=.8, keep='melody', rhythm=5, candidates=2, seed=3, bars=(0, 2), model=str(tiny))[0].song
+    assert mine.result.song == write_versions(mine.song, [.7], strength=1.5, likeness=.8, keep='melody', rhythm=5, candidates=2, seed=3, bars=(0, 2), model=str(tiny))[0].song
     assert mine.stage.value.count('&lt;section&gt;') == 2 and 'Happier' in mine.stage.value and 'Done' in mine.said.value and mine.progress.value == ''
     assert 'melody kept' in mine.stage.value
     assert not mine.go.disabled and mine.cancel.disabled and not mine.piece.disabled and mine.history.layout.display == ''
@@ -214,11 +221,11 @@ def test_cancel_without_work_does_nothing(mine):
 @pytest.mark.parametrize('error, words', [(ValueError('strength must be from 0.0 to 10.0, got <b>'), 'strength must be'), (KeyError('x'), 'This should not have happened (KeyError'), (FileNotFoundError('models/x: no such folder'), 'no such folder'), (MemoryError(), 'MemoryError')])
 def test_an_error_is_said_in_words_and_the_app_goes_on(mine, slow, monkeypatch, error, words, capsys):
     def fail(*a, **k): raise error
-    monkeypatch.setattr(widgets, 'versions', fail)
+    monkeypatch.setattr(generate_versions, 'write_versions', fail)
     mine.go.click(); mine.wait()
     assert 'role="alert"' in mine.said.value and words in unescape(mine.said.value) and '<b>' not in mine.said.value and not mine.go.disabled and not mine.job.busy
     assert capsys.readouterr() == ('', '')                                    # no traceback anywhere
-    monkeypatch.setattr(widgets, 'versions', slow); slow.go.set()
+    monkeypatch.setattr(generate_versions, 'write_versions', slow); slow.go.set()
     mine.go.click(); mine.wait(); assert 'Done' in mine.said.value
 
 def test_a_checkpoint_that_is_not_there_is_said(tmp_path):
@@ -237,10 +244,10 @@ def test_bars_without_notes_are_said(mine):
 
 def test_results_are_kept_and_come_back(mine, slow):
     slow.go.set()
-    for seed in range(widgets.KEEP + 2): mine.seed.value = seed; mine.go.click(); mine.wait()
-    assert len(mine.results) == widgets.KEEP and len(mine.history.options) == widgets.KEEP + 1 and mine.history.value == 0 and mine.result.seed == widgets.KEEP + 1
+    for seed in range(widgets_panel.KEEP + 2): mine.seed.value = seed; mine.go.click(); mine.wait()
+    assert len(mine.results) == widgets_panel.KEEP and len(mine.history.options) == widgets_panel.KEEP + 1 and mine.history.value == 0 and mine.result.seed == widgets_panel.KEEP + 1
     mine.history.value = 3
-    assert mine.result.seed == widgets.KEEP - 2 and f'seed {widgets.KEEP - 2}' in mine.stage.value
+    assert mine.result.seed == widgets_panel.KEEP - 2 and f'seed {widgets_panel.KEEP - 2}' in mine.stage.value
     mine.history.value = -1; mine.wait()
     assert mine.result is None and mine.stage.value.count('&lt;section&gt;') == 1
 
@@ -253,7 +260,7 @@ def test_a_preview_never_covers_a_result(mine, slow):
 # ---- what it is made of
 
 def test_a_job_frees_its_lock_whatever_happens():
-    job, seen = Job(), []
+    job, seen = Background(), []
     for work in (lambda check: 1, lambda check: 1 / 0, lambda check: (_ for _ in ()).throw(Cancelled())):
         assert job.start(work, seen.append); job.wait(); assert not job.busy
     assert seen[0] == 1 and isinstance(seen[1], ZeroDivisionError) and isinstance(seen[2], Cancelled)

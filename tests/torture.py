@@ -11,12 +11,19 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 import numpy as np
 import torch
-from emotionwave.decode import KEEPS, Control, Keep, Part, QuickDecoder, readable_meter, write_window
-from emotionwave.generate import default_checkpoint, transfer
-from emotionwave.midi import Key, MidiError, Song, read_song
-from emotionwave.similarity import kept
-from emotionwave.tokens import Grammar
-from emotionwave.checkpoint import load_checkpoint
+from emotionwave.generate.piece import Part, readable_meter
+from emotionwave.generate.keep import KEEPS, Keep
+from emotionwave.generate.decoder import QuickDecoder
+from emotionwave.generate.rules import Control
+from emotionwave.generate.sampler import write_window
+from emotionwave.learn.checkpoint import default_checkpoint
+from emotionwave.generate.versions import transfer
+from emotionwave.music.song import MidiError, Song
+from emotionwave.music.read import read_song
+from emotionwave.music.keys import Key
+from emotionwave.music.similarity import kept
+from emotionwave.music.tokens import Grammar
+from emotionwave.learn.checkpoint import load_checkpoint
 
 METERS = (4, 4), (3, 4), (6, 8), (2, 4), (5, 4), (7, 8), (1, 4), (12, 8)
 

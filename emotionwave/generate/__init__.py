@@ -1,0 +1,2 @@
+"Music under control: play a piece again, sadder or happier."
+from .versions import Result, transfer, write_versions

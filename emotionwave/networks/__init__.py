@@ -1,0 +1,1 @@
+"All networks, and nothing else: no files, no training."

@@ -1,0 +1,3 @@
+"See and hear a `Song`."
+from .roll import draw
+from .player import show

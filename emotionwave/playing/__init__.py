@@ -1,0 +1,2 @@
+"How notes are played."
+from .touch import articulate

@@ -1,0 +1,1 @@
+"How each network that ships was made."

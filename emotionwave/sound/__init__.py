@@ -1,0 +1,3 @@
+"From notes to sound."
+from .synth import render
+from .files import save_mp3, save_wav

@@ -1,0 +1,2 @@
+"The app for notebooks."
+from .panel import App, app

@@ -9,7 +9,7 @@ __all__ = ['write_atomic']
 import os, secrets, stat
 from pathlib import Path
 
-# %% ../../nbs/000_files.atomic.ipynb #00000004
+# %% ../../nbs/000_files.atomic.ipynb #00000005
 def write_atomic(
     path,              # where the file goes
     data:bytes,        # all of it

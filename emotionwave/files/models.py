@@ -8,5 +8,5 @@ __all__ = ['MODELS']
 # %% ../../nbs/001_files.models.ipynb #00000002
 from pathlib import Path
 
-# %% ../../nbs/001_files.models.ipynb #00000004
+# %% ../../nbs/001_files.models.ipynb #00000005
 MODELS = Path(__file__).parent.parent / 'models' if '__file__' in globals() else Path('../emotionwave/models')   # the second in notebooks

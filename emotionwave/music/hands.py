@@ -32,7 +32,7 @@ def right_hand(
     for c in reversed(came): path.append(int(c[path[-1]]))
     return song.pitch >= border[path[::-1]][group]
 
-# %% ../../nbs/015_music.hands.ipynb #00000009
+# %% ../../nbs/015_music.hands.ipynb #0000000b
 def kept_notes(
     song:Song,
     keep,              # names, as from `keeps_of`

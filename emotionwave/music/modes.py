@@ -10,18 +10,18 @@ import numpy as np
 from .song import Song
 from .keys import find_key
 
-# %% ../../nbs/014_music.modes.ipynb #00000004
+# %% ../../nbs/014_music.modes.ipynb #00000005
 DEGREE = (0, 0, 1, 2, 2, 3, 3, 4, 5, 5, 6, 6)   # semitones above the tonic -> diatonic degree, accidentals forgotten
 STEPS = 7 * 11                                  # diatonic steps of all MIDI pitches
 
-# %% ../../nbs/014_music.modes.ipynb #00000005
+# %% ../../nbs/014_music.modes.ipynb #00000006
 def step_of(
     pitch,             # key-relative MIDI pitches
 )->np.ndarray:         # diatonic steps, seven an octave
     "Forget accidentals: a major and a minor third are the same step."
     return pitch // 12 * 7 + np.array(DEGREE)[pitch % 12]
 
-# %% ../../nbs/014_music.modes.ipynb #00000006
+# %% ../../nbs/014_music.modes.ipynb #0000000a
 _SPELL = np.array([[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 11], [0, 1, 2, 4, 3, 5, 6, 7, 9, 8, 11, 11]])  # pitch classes of a major piece, of a minor one
 
 def spell_major(
@@ -35,7 +35,7 @@ def spell_major(
     notes[..., 2] = np.where(notes[..., 0] >= 0, new, -1)
     return notes
 
-# %% ../../nbs/014_music.modes.ipynb #00000008
+# %% ../../nbs/014_music.modes.ipynb #0000000e
 def swap_mode(
     song:Song,
     key=None,          # its `Key`; None: found by `find_key`

@@ -194,7 +194,7 @@ def cut(
 # %% ../../nbs/010_music.song.ipynb #00000016
 Song.seconds, Song.ticks_at, Song.bar_ticks, Song.bars = seconds, ticks_at, bar_ticks, cut
 
-# %% ../../nbs/010_music.song.ipynb #00000017
+# %% ../../nbs/010_music.song.ipynb #00000018
 def unlap(
     song:Song,
 )->Song:               # no pitch sounds twice at once; of equal onsets the longest stays
@@ -206,7 +206,7 @@ def unlap(
     d[:-1] = np.where(p[1:] == p[:-1], np.minimum(d[:-1], np.diff(o)), d[:-1])
     return song.replace(onset=o, duration=d, pitch=p, velocity=v)
 
-# %% ../../nbs/010_music.song.ipynb #00000018
+# %% ../../nbs/010_music.song.ipynb #0000001c
 def only(
     song:Song,
     mask,              # (N,) bool
@@ -214,7 +214,7 @@ def only(
     "Take some of a song's notes, all else as it is."
     return song.replace(**{k: getattr(song, k)[mask] for k in ('onset', 'duration', 'pitch', 'velocity')})
 
-# %% ../../nbs/010_music.song.ipynb #0000001a
+# %% ../../nbs/010_music.song.ipynb #00000020
 def on_beats(
     song:Song,
     beat_s,            # (B,) beats, seconds, rising, at least 2
@@ -245,6 +245,10 @@ def on_beats(
     return Song(onset, np.maximum(tick(end_s) - onset, 1), song.pitch, song.velocity, tpq, np.flatnonzero(new) * tpq, bpm[new],
                 down[turn] * tpq, beats[turn], np.full(turn.sum(), 4), np.maximum(tick(song.seconds(song.pedal_tick)), 0), song.pedal_value, song.name, right=song.right)
 
-# %% ../../nbs/010_music.song.ipynb #0000001d
-def need_notes(song, what):
+# %% ../../nbs/010_music.song.ipynb #00000024
+def need_notes(
+    song:Song,
+    what:str,          # a verb: what can't be done without notes
+):
+    "Raise `ValueError` for a song without notes."
     if not len(song): raise ValueError(f'nothing to {what}: {song.name or "the song"} has no notes; give a song with at least one')

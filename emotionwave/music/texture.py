@@ -12,7 +12,7 @@ import numpy as np
 from .song import Song
 from .hands import right_hand
 
-# %% ../../nbs/017_music.texture.ipynb #00000004
+# %% ../../nbs/017_music.texture.ipynb #00000005
 SUB_BEATS = 16         # of a bar, whatever its meter
 
 def place_on_sub_beats(
@@ -27,7 +27,7 @@ def place_on_sub_beats(
     last = len(line) - 2                                                      # the bar more
     return np.minimum(bar * SUB_BEATS + at, np.where(bar < last, last, last + 1) * SUB_BEATS - 1)
 
-# %% ../../nbs/017_music.texture.ipynb #00000007
+# %% ../../nbs/017_music.texture.ipynb #00000009
 TEMPO_BOUNDS = (60, 75, 90, 105, 120, 135, 150)  # bpm between the eight classes of the tempo condition
 
 def tempo_class(
@@ -37,7 +37,7 @@ def tempo_class(
     "Put a tempo into its class."
     return None if grid == 'performance' else int(np.searchsorted(TEMPO_BOUNDS, bpm, 'right'))
 
-# %% ../../nbs/017_music.texture.ipynb #0000000b
+# %% ../../nbs/017_music.texture.ipynb #0000000d
 RHYTHM_BOUNDS = (.2, .25, .32, .38, .44, .5, .63)      # between the eight classes of rhythmic intensity
 POLYPHONY_BOUNDS = (2.63, 3.06, 3.5, 4, 4.63, 5.44, 6.44)  # between the eight classes of polyphony
 
@@ -70,7 +70,7 @@ def bar_classes(
     "Put rhythmic intensity and polyphony into their classes."
     return dict(rhythm=np.searchsorted(RHYTHM_BOUNDS, rhythm, 'right'), polyphony=np.searchsorted(POLYPHONY_BOUNDS, polyphony, 'right'))
 
-# %% ../../nbs/017_music.texture.ipynb #0000000e
+# %% ../../nbs/017_music.texture.ipynb #00000012
 BENEATH = 24                   # semitones; a bass less than so far beneath, and not an octave, takes over from a note in the left hand
 
 def next_onset(
@@ -96,7 +96,7 @@ def until_clash(
     waits += [np.where(right, 1 << 40, next_onset(song.onset, own, own - by)) for by in range(3, BENEATH) if by % 12]
     return np.min(waits, 0)
 
-# %% ../../nbs/017_music.texture.ipynb #00000011
+# %% ../../nbs/017_music.texture.ipynb #00000016
 def clash(
     song:Song,
 )->float:              # 0 to 1; 0 without notes
@@ -111,7 +111,7 @@ def clash(
     long = np.diff(times)
     return float(long @ (sounding * beside).sum(1) / (long @ sounding.sum(1)))
 
-# %% ../../nbs/017_music.texture.ipynb #00000014
+# %% ../../nbs/017_music.texture.ipynb #0000001a
 MUD_BELOW, MUD_CLOSE = 48, 4             # below this pitch, intervals of at most so many semitones are mud
 
 def close_below(

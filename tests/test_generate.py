@@ -496,7 +496,7 @@ def test_random_latents_conditions_and_ids_break_nothing(net):
     assert cases == 12 * 8 + 100
 
 def test_bars_are_busier_and_fuller_when_that_is_asked_for():
-    from emotionwave.measure.evaluation import bar_figures
+    from emotionwave.measure.figures import bar_figures
     song = read_song(SAMPLES / 'ode_to_joy.mid')
     measured = lambda **asked: [float(m.mean()) for m in bar_figures(transfer(song, .5, bars=(0, 4), candidates=2, **asked).song, 4)]
     assert measured(rhythm=7)[0] > measured(rhythm=0)[0] + .1 and measured(polyphony=7)[1] > measured(polyphony=0)[1] + .5

@@ -13,7 +13,7 @@ from emotionwave.music.tokens import PITCH, Tokenizer
 from emotionwave.learn.checkpoint import grown, load_checkpoint, save_checkpoint
 from emotionwave.data.batches import Fragments, make_batch, plan_batches, TrainConfig
 from emotionwave.learn.log import read_log
-from emotionwave.learn.loop import make_optimizer, train_step
+from emotionwave.learn.step import make_optimizer, train_step
 from emotionwave.recipes.writer import PRESETS, WriterRecipe, hold_out, train
 
 ROOT = Path(__file__).parent.parent

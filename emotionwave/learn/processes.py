@@ -5,13 +5,13 @@
 # %% auto #0
 __all__ = ['ALONE', 'Processes', 'join']
 
-# %% ../../nbs/031_learn.processes.ipynb #377ac45a
+# %% ../../nbs/031_learn.processes.ipynb #4801b7cb
 import atexit, os
 from dataclasses import dataclass
 import torch
 import torch.distributed as dist
 
-# %% ../../nbs/031_learn.processes.ipynb #d3d3bbe5
+# %% ../../nbs/031_learn.processes.ipynb #dcde1c64
 @dataclass(frozen=True)
 class Processes:
     "This process among those that learn together."
@@ -60,7 +60,7 @@ class Processes:
 
 ALONE = Processes()
 
-# %% ../../nbs/031_learn.processes.ipynb #01d48191
+# %% ../../nbs/031_learn.processes.ipynb #c9804144
 def join(
     device:str=None,   # "cpu", "cuda", "cuda:1", ...; `None` for a GPU if there is one
 )->tuple:              # `Processes`, `torch.device` of this one

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['FREE', 'Settings', 'unchanged', 'Recipe']
 
-# %% ../../nbs/034_learn.recipe.ipynb #e5b255ec
+# %% ../../nbs/034_learn.recipe.ipynb #8747596c
 import json, math
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -13,7 +13,7 @@ import torch
 from .checkpoint import packed, save_folder
 from .processes import ALONE, Processes
 
-# %% ../../nbs/034_learn.recipe.ipynb #7729f668
+# %% ../../nbs/034_learn.recipe.ipynb #cef24ddd
 @dataclass(frozen=True)
 class Settings:
     "How a network is trained; travels inside its checkpoints."
@@ -35,7 +35,7 @@ class Settings:
             value = getattr(self, name)
             if not 0 <= value < math.inf: raise ValueError(f'{name} must be a number from 0 up, got {value}')
 
-# %% ../../nbs/034_learn.recipe.ipynb #e6249ef8
+# %% ../../nbs/034_learn.recipe.ipynb #03d58030
 FREE = ('steps', 'threads')    # settings that may change when a run goes on
 
 def unchanged(
@@ -57,7 +57,7 @@ def unchanged(
     raise ValueError(f'{where}: was begun with other sizes or settings ({listed}); '
                      'go on without giving any, or begin another run')
 
-# %% ../../nbs/034_learn.recipe.ipynb #4b820d78
+# %% ../../nbs/034_learn.recipe.ipynb #b692ae15
 class Recipe:
     "A network and how it is trained; subclasses say at least what a batch, its loss and the rate are."
     kind = None                    # name of the network in config.json

@@ -5,10 +5,10 @@
 # %% auto #0
 __all__ = ['warm_up', 'linear_fall', 'cosine_fall']
 
-# %% ../../nbs/032_learn.schedule.ipynb #8d0bb9b5
+# %% ../../nbs/032_learn.schedule.ipynb #a8c0eacc
 import math
 
-# %% ../../nbs/032_learn.schedule.ipynb #d2ca316c
+# %% ../../nbs/032_learn.schedule.ipynb #205df86a
 def warm_up(
     step:int,          # from 0
     steps:int,         # of the rise; 0 for none
@@ -16,7 +16,7 @@ def warm_up(
     "Rise linearly, then stay at 1."
     return min((step + 1) / max(steps, 1), 1)
 
-# %% ../../nbs/032_learn.schedule.ipynb #5db6fe65
+# %% ../../nbs/032_learn.schedule.ipynb #c6727a3f
 def linear_fall(
     step:int,          # from 0
     steps:int,         # of the whole run

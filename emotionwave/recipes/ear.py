@@ -6,7 +6,7 @@
 __all__ = ['GUESSES', 'WEIGHT', 'HIDDEN', 'hidden_spans', 'excerpt', 'Ear', 'right_classes', 'EarTraining', 'EarRecipe',
            'pretrain']
 
-# %% ../../nbs/121_recipes.ear.ipynb #b8034118
+# %% ../../nbs/121_recipes.ear.ipynb #7f01fe65
 from dataclasses import dataclass
 from pathlib import Path
 import numpy as np
@@ -20,7 +20,7 @@ from ..learn.loop import fit, open_place
 from ..hearing.features import in_seconds
 from ..hearing.events import events_of
 
-# %% ../../nbs/121_recipes.ear.ipynb #c4361234
+# %% ../../nbs/121_recipes.ear.ipynb #a1a6acb9
 GUESSES = {'degree': 12, 'step': 12, 'register': 16, 'length': 12, 'after': 12, 'loudness': 8}           # classes
 WEIGHT = {'degree': 1., 'step': 1., 'register': .5, 'length': .5, 'after': .5, 'loudness': .3}   # in the loss
 HIDDEN = {'no_pitch': .3, 'no_time': .2}   # least share of the notes
@@ -51,7 +51,7 @@ def excerpt(
     e[:, Event.REGISTER] += rng.normal(0, .1)
     return e
 
-# %% ../../nbs/121_recipes.ear.ipynb #2df57b8a
+# %% ../../nbs/121_recipes.ear.ipynb #7a8acd71
 class Ear(torch.nn.Module):
     "The judge's network while it learns: its weights, and a head for each guess."
     def __init__(self,

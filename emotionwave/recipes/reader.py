@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['ROUND', 'CORPORA', 'rounded_lengths', 'plan_epoch', 'stacked', 'ReaderTraining', 'ReaderRecipe', 'fit_reader']
 
-# %% ../../nbs/123_recipes.reader.ipynb #67b713af
+# %% ../../nbs/123_recipes.reader.ipynb #b9189cde
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 import numpy as np
@@ -19,7 +19,7 @@ from ..learn.loop import fit, open_place
 from ..data.shards import load_dataset, read_report
 from ..measure.surprise import load_reader, note_nats, read_notes
 
-# %% ../../nbs/123_recipes.reader.ipynb #0e383164
+# %% ../../nbs/123_recipes.reader.ipynb #dbdf8aeb
 ROUND = 32     # lengths are rounded up to multiples of it, in notes
 
 def rounded_lengths(
@@ -49,7 +49,7 @@ def stacked(
     for row, notes in zip(out, fragments): row[:len(notes)] = notes
     return torch.as_tensor(out)
 
-# %% ../../nbs/123_recipes.reader.ipynb #2c434a2c
+# %% ../../nbs/123_recipes.reader.ipynb #4438c317
 @dataclass(frozen=True)
 class ReaderTraining(Settings):
     "How a reader is trained."
@@ -137,7 +137,7 @@ class ReaderRecipe(Recipe):
                     history=self.history, curve=curve)
         return {'README.md': _CARD.format(**facts | told).encode()}
 
-# %% ../../nbs/123_recipes.reader.ipynb #3127505c
+# %% ../../nbs/123_recipes.reader.ipynb #4b9205d0
 CORPORA = ('EMOPIA', 'POP909', 'Pop1K7', 'VGMIDI')     # those whose held-out songs the report is about
 
 def _sizes(config, tokenizer):

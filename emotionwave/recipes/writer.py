@@ -6,7 +6,7 @@
 __all__ = ['PRESETS', 'preset', 'learning_rate', 'beta_at', 'hold_out', 'WriterRecipe', 'validate', 'config_of', 'fine_tuning',
            'chosen', 'sizes_for', 'train']
 
-# %% ../../nbs/124_recipes.writer.ipynb #9c79db66
+# %% ../../nbs/124_recipes.writer.ipynb #b67fece0
 from dataclasses import fields, replace
 from difflib import get_close_matches
 from pathlib import Path
@@ -24,7 +24,7 @@ from ..learn.loop import fit, going_on, open_place
 from ..data.shards import load_dataset, read_report
 from ..data.batches import COLUMNS, Fragments, TrainConfig, make_batch, plan_batches
 
-# %% ../../nbs/124_recipes.writer.ipynb #15cf1ed9
+# %% ../../nbs/124_recipes.writer.ipynb #bb86272c
 _PAPER = TrainConfig(
     steps=204_000, batch=4, lr=1e-4, warmup=200, cosine=70_000, floor=.05, beta2=.999, weight_decay=0., clip=.5,
     bf16=False, beta=1., beta_start=10_000, beta_cycle=5_000, free_bits=.25, drop=0., drop_other=0., blur=0.,
@@ -43,7 +43,7 @@ def preset(
     if name not in PRESETS: raise ValueError(f'no preset {name!r}; there are {", ".join(PRESETS)}')
     return PRESETS[name]
 
-# %% ../../nbs/124_recipes.writer.ipynb #a259d9d4
+# %% ../../nbs/124_recipes.writer.ipynb #3090db0c
 def learning_rate(
     config:TrainConfig,
     step:int,          # from 0
@@ -64,7 +64,7 @@ def beta_at(
     if config.beta_cycle: return config.beta * min(2 * (step % config.beta_cycle) / config.beta_cycle, 1)
     return config.beta * warm_up(step, config.beta_warmup)
 
-# %% ../../nbs/124_recipes.writer.ipynb #c990732d
+# %% ../../nbs/124_recipes.writer.ipynb #60a92a60
 def hold_out(
     rows,              # all rows of a formatted folder
 )->tuple:              # rows to learn from, rows to measure on, a note (str) or `None`
@@ -87,7 +87,7 @@ def _hold_out_pieces(rows):
             f'({rows[held].piece.nunique()} of {len(pieces)} pieces) are held out to measure on')
     return rows[~held], rows[held], note
 
-# %% ../../nbs/124_recipes.writer.ipynb #43aa68ea
+# %% ../../nbs/124_recipes.writer.ipynb #b3fd33d5
 def _inputs(batch): return {k: v for k, v in batch.items() if k not in ('targets', 'there')}
 
 class WriterRecipe(Recipe):
@@ -184,7 +184,7 @@ def validate(
     model.train()
     return dict(valid_ce=total[0] / total[1], valid_kl=total[2] / total[3])
 
-# %% ../../nbs/124_recipes.writer.ipynb #923e03ae
+# %% ../../nbs/124_recipes.writer.ipynb #2352ed6f
 _FROM_DATA = 'vocab positions pitches velocities durations lowest_pitch'.split()   # sizes that follow from it
 
 def config_of(
@@ -233,7 +233,7 @@ def _check_setting(name, known):
     hint = f'did you mean {near[0]}?' if near else f'there are {", ".join(known)}'
     raise ValueError(f'no setting {name!r}; {hint}')
 
-# %% ../../nbs/124_recipes.writer.ipynb #426e1c18
+# %% ../../nbs/124_recipes.writer.ipynb #f4c5d047
 def sizes_for(
     sizes,             # `ModelConfig` or `PaperConfig`
     tokenizer:Tokenizer,

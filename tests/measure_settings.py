@@ -33,7 +33,7 @@ ROWS = {                                                                       #
     'amount': ('however many notes a candidate has', {'AMOUNT': 0.}),
     'late': ('moved by an octave only when .4 away', {'REGISTER': .4}),
     'register': ('never moved by an octave', {'REGISTER': np.inf}),
-    'touch': ('lengths as they are', {'TOUCH': 1.}),
+    'touch': ('lengths as they are', {'HELD': 1.}),
     'sure': ('another touch or register wherever it is heard to be nearer at all', {'SURE': 0.}),
     'mediants': ('mediants turn as they come', {'MEDIANTS': dict(sad={}, happy={})}),
     'swap': ('the major/minor rule', swap_rule), 'full': ('the fuller rule', full_rule)}

@@ -74,9 +74,10 @@ def imported(module):
         if isinstance(n, ast.Import):
             found |= {a.name.removeprefix('emotionwave.') for a in n.names if a.name.startswith('emotionwave.')}
         if not isinstance(n, ast.ImportFrom): continue
-        if n.level: found.add('.'.join([*home[:len(home) - n.level], *filter(None, [n.module])]))
+        if n.level and n.module: found.add('.'.join([*home[:len(home) - n.level], n.module]))
+        elif n.level: found |= {'.'.join([*home[:len(home) - n.level], a.name]) for a in n.names}
         elif (n.module or '').startswith('emotionwave.'): found.add(n.module.removeprefix('emotionwave.'))
-    return found - {''}                                                        # the package itself has its version
+    return found - {'__version__'}
 
 @pytest.mark.parametrize('module', ORDER)
 def test_a_module_imports_only_from_pages_and_rooms_above_it(module):

@@ -402,7 +402,7 @@ class _Progress:
         self.bar, self.quiet = _bar(quiet, unit='step', bar_format='{percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt}{postfix}'), quiet
 
     def __call__(self, r):
-        for note in r.get('notes', ()): self.say(note)
+        for remark in r.get('remarks', ()): self.say(remark)
         left = f"{r['left_s'] // 3600:.0f}:{r['left_s'] // 60 % 60:02.0f} h left"
         text = f"loss {r['ce']:.3f}, {r['tokens_s']:,.0f} tokens/s, {left}"
         if 'valid_ce' in r:
@@ -417,7 +417,9 @@ class _Progress:
 def train(args):
     "Train; returns the exit status."
     from .learn.checkpoint import find_checkpoint
-    from .recipes.writer import begun, chosen, join, train
+    from .learn.processes import join
+    from .learn.loop import begun
+    from .recipes.writer import chosen, train
     first = os.environ.get('RANK', '0') == '0'
     try:
         if args.minutes is not None and not args.minutes > 0: raise ValueError(f'--minutes must be above 0, got {args.minutes:g}')

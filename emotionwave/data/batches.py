@@ -33,7 +33,7 @@ class TrainConfig:
     beta2: float = .98             # AdamW's memory of squared gradients
     weight_decay: float = .05      # AdamW's, on matrices; at 0 it is Adam
     clip: float = 1.               # largest norm of the gradient
-    bf16: bool = True              # multiply matrices in bfloat16
+    bf16: bool = None              # multiply matrices in bfloat16; `None` for what is faster when the run begins
     beta: float = .1               # weight of the divergence, risen to over `beta_warmup`
     beta_warmup: int = 1_000       # steps
     beta_start: int = 0            # steps before which it is 0
@@ -59,6 +59,7 @@ class TrainConfig:
     def __post_init__(self):
         for f in fields(self):
             value, (kind, said) = getattr(self, f.name), _KINDS[f.type]
+            if value is None and f.default is None: continue
             if not isinstance(value, kind) or isinstance(value, bool) != (f.type is bool): raise ValueError(f'{f.name} must be {said}, got {value!r}')
             if not 0 <= value < float('inf'): raise ValueError(f'{f.name} must not be negative, got {value}' if value < 0 else f'{f.name} must be finite, got {value}')
             if f.name in _SHARES and value > 1: raise ValueError(f'{f.name} is a share from 0 to 1, got {value}')

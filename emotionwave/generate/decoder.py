@@ -42,7 +42,7 @@ class QuickDecoder:
         self.cache, self.clean = [torch.zeros(2, R, self.heads, 0, d // self.heads, dtype=self.dtype) for _ in self.layers], 0
         return self
 
-    def spread(self,
+    def copy_rows(self,
         rows,              # (R',) which rows, each as often as it is named
     ):
         "Go on with some rows, or with several copies of one."
@@ -51,7 +51,7 @@ class QuickDecoder:
         self._lay(rows, self.cache[0].shape[3])
         return self
 
-    def forget(self,
+    def rollback(self,
         count,             # (R,) how many of the last ids of each row
     ):
         "Take ids back; what is kept of them lies beyond the row's length, where nothing looks until others are written over it."

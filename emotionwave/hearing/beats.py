@@ -21,7 +21,7 @@ class Beats(NamedTuple):
     beat_s: np.ndarray    # (B,) seconds, rising
     downbeat: np.ndarray  # (B,) bool, which start a bar
 
-# %% ../../nbs/060_hearing.beats.ipynb #00000007
+# %% ../../nbs/060_hearing.beats.ipynb #0000000b
 def _played(song):
     "Notes in seconds by onset, the first near 0, and how many seconds were taken off; `None` when there's nothing to find."
     if len(song) < MIN_BEAT_NOTES: return None
@@ -54,7 +54,7 @@ def _find(played, weights, decode):
     hits = track_bars([_down_odds(a, f) for a, f in zip(acts, frames)], **decode['bars'])
     return [Beats(_snap(f / FPS, p[0]) + p[4], hit) for p, f, hit in zip(played, frames, hits)]
 
-# %% ../../nbs/060_hearing.beats.ipynb #0000000a
+# %% ../../nbs/060_hearing.beats.ipynb #0000000e
 INTERVALS = np.unique(np.round(np.concatenate([np.arange(9, 40), np.geomspace(40, 125, 26)])).astype(np.int64))  # frames: .18 to 2.5 s, 24 to 333 bpm
 
 def track_beats(
@@ -95,7 +95,7 @@ def track_beats(
         d[live] = (S[t[live], :, live] - np.minimum(np.abs(cost - cost[d[live]][:, None]), jump)).argmax(1)
     return [np.array(o[::-1], np.int64) for o in out]
 
-# %% ../../nbs/060_hearing.beats.ipynb #0000000d
+# %% ../../nbs/060_hearing.beats.ipynb #00000011
 METERS = (2, 3, 4)
 
 def track_bars(
@@ -130,7 +130,7 @@ def track_bars(
         out.append(hit)
     return out
 
-# %% ../../nbs/060_hearing.beats.ipynb #00000011
+# %% ../../nbs/060_hearing.beats.ipynb #00000015
 @lru_cache(4)
 def load_beats(
     folder=None,       # holds model.safetensors and config.json; `None` is the shipped one
@@ -140,7 +140,7 @@ def load_beats(
     folder = Path(folder or MODELS / 'beats')
     return load_file(folder / 'model.safetensors'), json.loads((folder / 'config.json').read_text())
 
-# %% ../../nbs/060_hearing.beats.ipynb #00000014
+# %% ../../nbs/060_hearing.beats.ipynb #00000018
 _CELLS = 4e7  # how many numbers the table of a batch may hold, 160 MB
 
 def find_beats(
@@ -161,7 +161,7 @@ def find_beats(
         batch = []
     return out
 
-# %% ../../nbs/060_hearing.beats.ipynb #0000001a
+# %% ../../nbs/060_hearing.beats.ipynb #0000001e
 def barred(
     songs,             # a `Song`, or a list of them, which is the fast way
 ):                     # the same; performances on the grid "estimated", others unchanged

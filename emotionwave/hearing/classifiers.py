@@ -87,7 +87,7 @@ class Classifier:
         songs = [songs] if isinstance(songs, Song) else list(songs)
         for s in songs:
             if isinstance(s, Song): continue
-            raise ValueError(f'predict takes Songs, got {type(s).__name__}; read files with emotionwave.midi.read_song')
+            raise ValueError(f'predict takes Songs, got {type(s).__name__}; read files with emotionwave.music.read_song')
         heard = np.full((len(songs), 2), np.nan)
         long = [i for i, s in enumerate(songs) if len(s) >= MIN_NOTES]
         if long: heard[long] = sigmoid(self.logits([songs[i] for i in long]))
@@ -215,7 +215,7 @@ def load_judge(
     "Load the classifier that judges what a model makes; it has not seen the labeller's clips."
     return Judge.load(MODELS / 'judge' if folder is None else folder)
 
-# %% ../../nbs/065_hearing.classifiers.ipynb #0000001d
+# %% ../../nbs/065_hearing.classifiers.ipynb #0000001b
 def hear(
     songs,             # one `Song` or a list of them, of any length
     classifier=None,   # None: the listener
@@ -223,7 +223,7 @@ def hear(
     "Hear how songs feel."
     return (load_listener() if classifier is None else classifier).hear(songs)
 
-# %% ../../nbs/065_hearing.classifiers.ipynb #00000021
+# %% ../../nbs/065_hearing.classifiers.ipynb #0000001f
 BARLESS = tuple(n for n in attribute_names if n not in ('seconds', 'notes', 'energy', 'tempo', 'notes_per_beat', 'offbeat'))
 
 class Opinion(Classifier):

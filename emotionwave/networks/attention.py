@@ -11,7 +11,7 @@ import torch
 import torch.nn as nn
 import torch.nn.functional as F
 
-# %% ../../nbs/020_networks.attention.ipynb #00000004
+# %% ../../nbs/020_networks.attention.ipynb #00000005
 def check_sizes(
     config,            # a dataclass of sizes
 ):
@@ -22,7 +22,7 @@ def check_sizes(
         if f.type in (int, 'int') and not count(v): raise ValueError(f'{f.name} must be a whole number of at least 1, got {v!r}')
     if not isinstance(config.conditions, dict) or not all(map(count, config.conditions.values())): raise ValueError(f'conditions must be names with their numbers of classes, got {config.conditions!r}')
 
-# %% ../../nbs/020_networks.attention.ipynb #00000006
+# %% ../../nbs/020_networks.attention.ipynb #00000008
 def rotation(
     at,                # (B, T) or (T,) positions, 0 and up
     dim:int,           # size of a head, even
@@ -39,7 +39,7 @@ def rotate(x, cos, sin):
     cos, sin = cos.to(x.dtype), sin.to(x.dtype)
     return torch.cat([a * cos - b * sin, a * sin + b * cos], -1)
 
-# %% ../../nbs/020_networks.attention.ipynb #00000007
+# %% ../../nbs/020_networks.attention.ipynb #0000000b
 def bias_of(
     mask,              # bool, True where a query may look
 )->torch.Tensor:       # 0 where it may, very low where it may not
@@ -59,7 +59,7 @@ def attend(
     with torch.autocast(q.device.type, enabled=False): weights = scores.softmax(-1)
     return (F.dropout(weights, drop) if drop else weights) @ v
 
-# %% ../../nbs/020_networks.attention.ipynb #0000000a
+# %% ../../nbs/020_networks.attention.ipynb #0000000e
 class Attention(nn.Module):
     "Multi-head attention of `x` over itself or over `memory`."
     def __init__(self, d, heads):
@@ -79,7 +79,7 @@ class Attention(nn.Module):
         if turn: q = rotate(q, *turn)
         return self.out(attend(q, *kv, bias).transpose(1, 2).flatten(2))      # (B, T, d)
 
-# %% ../../nbs/020_networks.attention.ipynb #0000000b
+# %% ../../nbs/020_networks.attention.ipynb #00000010
 class Layer(nn.Module):
     "One pre-norm transformer layer: self-attention, cross-attention where there is a memory, feed-forward."
     def __init__(self, d, heads, cross=False):
@@ -95,7 +95,7 @@ class Layer(nn.Module):
             x = x + self.cross(self.norm2(x), self.cross.keys(memory), memory_bias)
         return x + self.down(F.gelu(self.up(self.norm3(x)), approximate='tanh'))
 
-# %% ../../nbs/020_networks.attention.ipynb #0000000e
+# %% ../../nbs/020_networks.attention.ipynb #00000014
 def alone(x):
     "Leave a sum as it is: no other process has a share of the batch."
     return x

@@ -96,26 +96,36 @@ def activations(
         h += relu(y) @ w[f'mix.{i}.weight'] + w[f'mix.{i}.bias']
     return (relu(h) @ w['out.weight'] + w['out.bias']).reshape(2 * T, 2)
 
-# %% ../../nbs/025_networks.beats.ipynb #0000000e
-def trainable(seed, start=None):
-    "Parameters as a dict of torch tensors, and the function that runs them on a batch."
-    import torch, torch.nn.functional as F
-    g = torch.Generator().manual_seed(seed); C, N = CHANNELS, NOTE_CHANNELS
+# %% ../../nbs/025_networks.beats.ipynb #0000000f
+def trainable(
+    seed:int,          # of the first weights
+    start:dict=None,   # name to array: weights to go on from; `None` draws new ones
+)->tuple:              # dict of torch tensors, and the function that runs them on a batch
+    "Make the network's parameters as torch tensors, and the function that runs them on a batch."
+    import torch
+    from torch.nn import functional as F
+    g, C, N = torch.Generator().manual_seed(seed), CHANNELS, NOTE_CHANNELS
     shapes = {'note.0': (N_FEATURES, 48, 1.4), 'note.1': (48, N, 1.4), 'in': (2 * N, C, 1.), 'out': (C, 4, .1)}
     for i in range(len(DILATIONS)): shapes |= {f'conv.{i}': (3 * C, C, 1.4), f'mix.{i}': (C, C, .2)}
     p = {}
-    for k, (a, b, gain) in shapes.items(): p[f'{k}.weight'], p[f'{k}.bias'] = torch.randn(a, b, generator=g) * gain / a**.5, torch.full((b,), -3. if k == 'out' else 0.)
+    for k, (a, b, gain) in shapes.items():
+        p[f'{k}.weight'] = torch.randn(a, b, generator=g) * gain / a**.5
+        p[f'{k}.bias'] = torch.full((b,), -3. if k == 'out' else 0.)          # beats are rare
     if start: p = {k: torch.from_numpy(np.array(start[k])) for k in p}
     for v in p.values(): v.requires_grad_()
-    lin = lambda x, k: torch.addmm(p[f'{k}.bias'], x, p[f'{k}.weight'])
-    bf16 = lambda k: p[k].bfloat16()
-    def run(x, frame, B, T, drop=.1):                                        # (N, F), (N,) in 0..2*T*B-1, moment before song, so that taps are slices
-        x = F.relu(lin(F.relu(lin(x, 'note.0')), 'note.1'))
-        x = torch.zeros(B * 2 * T, N).index_add(0, frame, x).view(T, 2, B, N).transpose(1, 2)   # (T, B, 2, N)
-        h = lin(x.reshape(T * B, 2 * N), 'in')
+
+    def linear(x, k): return torch.addmm(p[f'{k}.bias'], x, p[f'{k}.weight'])
+    def bf16(k): return p[k].bfloat16()
+    def run(x, frame, B, T, drop=.1):
+        "Log-odds (2 T, B, 2) of notes (N, F) in frames (N,) from 0 to 2 T B - 1: moment before song, so that taps are slices."
+        x = F.relu(linear(F.relu(linear(x, 'note.0')), 'note.1'))
+        x = torch.zeros(B * 2 * T, N).index_add(0, frame, x)
+        x = x.view(T, 2, B, N).transpose(1, 2)                                # (T, B, 2, N)
+        h = linear(x.reshape(T * B, 2 * N), 'in')
         for i, d in enumerate(DILATIONS):
             q, w, n = F.pad(h.bfloat16(), (0, 0, d * B, d * B)), bf16(f'conv.{i}.weight'), T * B
-            y = torch.addmm(bf16(f'conv.{i}.bias'), q[:n], w[:C]).addmm_(q[d * B:d * B + n], w[C:2 * C]).addmm_(q[2 * d * B:], w[2 * C:])
+            y = torch.addmm(bf16(f'conv.{i}.bias'), q[:n], w[:C])
+            y = y.addmm_(q[d * B:d * B + n], w[C:2 * C]).addmm_(q[2 * d * B:], w[2 * C:])
             h = h + torch.addmm(bf16(f'mix.{i}.bias'), F.dropout(F.relu_(y), drop), bf16(f'mix.{i}.weight'))
-        return lin(F.relu(h), 'out').view(T, B, 2, 2).transpose(1, 2).reshape(2 * T, B, 2)
+        return linear(F.relu(h), 'out').view(T, B, 2, 2).transpose(1, 2).reshape(2 * T, B, 2)
     return p, run

@@ -9,7 +9,7 @@ __all__ = ['HEARD_AT_ONCE', 'Event', 'start_weights', 'layers_of', 'encode', 'pa
 from enum import IntEnum
 import numpy as np
 
-# %% ../../nbs/023_networks.ear.ipynb #00000004
+# %% ../../nbs/023_networks.ear.ipynb #00000005
 class Event(IntEnum):
     "Columns of note events."
     DEGREE = 0         # semitones above the tonic
@@ -23,7 +23,7 @@ class Event(IntEnum):
     LOW = 8            # 1 for the lowest note of a stroke
     LOUDNESS = 9       # velocity, relative to the song's
 
-# %% ../../nbs/023_networks.ear.ipynb #00000006
+# %% ../../nbs/023_networks.ear.ipynb #00000008
 HEARD_AT_ONCE = 256           # notes heard at once; a longer piece is heard in windows of equal length
 
 def start_weights(

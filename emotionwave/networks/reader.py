@@ -13,7 +13,7 @@ import torch.nn as nn
 import torch.nn.functional as F
 from .attention import bias_of, Layer, rotation
 
-# %% ../../nbs/024_networks.reader.ipynb #00000004
+# %% ../../nbs/024_networks.reader.ipynb #00000005
 @dataclass(frozen=True)
 class ReaderConfig:
     "Sizes of the reader; travels in its config.json."

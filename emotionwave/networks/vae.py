@@ -146,7 +146,7 @@ class EmotionVAE(nn.Module):
         return F.pad(same, (1, 0), value=True)[:, None]
 
     def decode(self, ids, bar, bar_input, memory, skeleton):
-        "Logits (B, T, V) for what follows each of `ids` (B, T), which stand in bars `bar` (B, T); `emotionwave.decode.QuickDecoder` says the same a few ids at a time."
+        "Logits (B, T, V) for what follows each of `ids` (B, T), which stand in bars `bar` (B, T); `emotionwave.generate.decoder.QuickDecoder` says the same a few ids at a time."
         at = torch.arange(ids.shape[1], device=ids.device)
         turn, past = rotation(at, self.config.d_model // self.config.heads), bias_of(at <= at[:, None])
         given = torch.gather(bar_input, 1, bar[..., None].expand(-1, -1, bar_input.shape[-1]))
@@ -154,7 +154,7 @@ class EmotionVAE(nn.Module):
         for layer in self.decoder: x = layer(x + given, past, turn, memory, seen)
         return F.linear(self.norm_out(x), self.tokens.weight)
 
-    def memories(self, memory): 
+    def memories(self, memory):
         "Keys and values of the skeleton for each decoder layer, made once for many steps."
         return [layer.cross.keys(memory) for layer in self.decoder]
 

@@ -28,7 +28,7 @@ def articulate(
     free = np.minimum(line[bar + 1], until_clash(new)) - new.onset            # until the bar line, or until it would rub
     return new.replace(duration=np.where(lean > 0, np.maximum(new.duration, np.minimum(scaled, free)), np.maximum(scaled, 1)))
 
-# %% ../../nbs/080_playing.touch.ipynb #0000000a
+# %% ../../nbs/080_playing.touch.ipynb #0000000c
 def regroove(
     new:Song,          # on the grid
     song:Song,         # the input, as played

@@ -1,9 +1,10 @@
 """The `emotionwave` command: parses, calls the library, prints."""
-import argparse, os, sys
+import argparse, os, sys, time
 from contextlib import suppress
 from pathlib import Path
 
 MIDI = '.mid', '.midi'
+MOST_WORKERS = 4                                                              # of an evaluation, so that it stays under 2 GB
 PARTS = 'melody', 'rhythm', 'harmony', 'left', 'right'                        # as `decode.KEEPS`, which takes long to import
 
 EXAMPLES = {
@@ -49,6 +50,7 @@ examples:
   emotionwave evaluate songs/ --output report                       # report/report.html shows and plays it
   emotionwave evaluate --model runs/first/best --songs songs/ --output report --most 40 --workers 2
   emotionwave evaluate songs/ --output report --paper runs/paper/best --strengths 0.5 1.5
+  emotionwave evaluate songs/ --output report --strengths           # the usual strength alone: a quarter less to wait
 Stopped at any moment and started again, it goes on where it was.''',
 }
 
@@ -143,7 +145,8 @@ def parser():
     r.add_argument('--device', help='cpu or cuda (default: cuda if it is there)')
     r.add_argument('--compile', action=argparse.BooleanOptionalAction, help='compile the network (default: on a GPU)')
     r.add_argument('--quiet', action='store_true', help='no progress bar')
-    e = command('evaluate', 'measure a model on songs it has not seen, beside the rules')
+    e = command('evaluate', 'measure a model on songs it has not seen, beside the rules: is the valence asked for heard, '
+                'and is it still the piece?')
     e.add_argument('songs', type=Path, nargs='?', help='a folder of MIDI files')
     e.add_argument('--songs', type=Path, dest='folder', metavar='DIR', help='the same, by name')
     e.add_argument('--output', type=Path, required=True, help='folder for report.html, report.csv and report.json')
@@ -152,8 +155,10 @@ def parser():
     e.add_argument('--strengths', type=numbers, nargs='?', const=(), default=(.5, 1.5), metavar='NUMBER', help='at which the model is measured besides its usual one, one or several; no number, at no other (default: 0.5 1.5)')
     e.add_argument('--most', type=int, default=100, help='songs at the most, spread evenly over the folder (default: 100)')
     e.add_argument('--bars', type=int, default=8, help='bars of each, from its middle (default: 8)')
-    e.add_argument('--workers', type=int, default=1, help='processes (default: 1)')
-    e.add_argument('--quiet', action='store_true', help='no progress bar')
+    e.add_argument('--strength-songs', type=int, default=20, metavar='N',
+                   help='songs, spread evenly, that are measured at --strengths, too, which takes as long again for each (default: 20)')
+    e.add_argument('--workers', type=int, help=f'processes (default: all cores, but {MOST_WORKERS} at the most)')
+    e.add_argument('--quiet', action='store_true', help='no progress bar, and no word on how long it takes')
     return p
 
 def _bar(quiet, **settings):
@@ -435,18 +440,42 @@ def train(args):
     if first: print(f'best checkpoint: {best}')
     return 0
 
+def _about(seconds):
+    "A length of time in words."
+    minutes = round(seconds / 60)
+    return 'under a minute' if seconds < 50 else f'about {max(minutes, 1)} minute{"s" * (minutes > 1)}'
+
+class _Songs:
+    "How long an evaluation takes, said beforehand, and its bar; where there is no terminal, a line at each tenth."
+    def __init__(self, quiet):
+        self.bar, self.quiet, self.said, self.begun_s = _bar(quiet, unit='song'), quiet, 0, time.monotonic()
+
+    def estimate(self, seconds):
+        self.begun_s = time.monotonic()
+        self.bar.write(f'measuring takes {_about(seconds)}', file=sys.stderr)
+
+    def __call__(self, done, total):
+        self.bar.total = total
+        self.bar.update(done - self.bar.n)
+        if not self.bar.disable or self.quiet or done == total or done * 10 // total <= self.said: return
+        self.said, passed_s = done * 10 // total, time.monotonic() - self.begun_s
+        print(f'{done} of {total} songs, {_about(passed_s * (total - done) / done)} left', file=sys.stderr)
+
 def evaluate(args):
     "Evaluate; returns the exit status."
     from .measure.report import summary
     from .measure.evaluation import evaluate_folder
-    if (args.songs is None) == (args.folder is None): raise ValueError('give one folder of songs, as in: emotionwave evaluate songs/ --output report')
-    with _bar(args.quiet, unit='song') as progress:
-        def callback(done, total): progress.total = total; progress.update(done - progress.n)
+    if (args.songs is None) == (args.folder is None):
+        raise ValueError('give one folder of songs, as in: emotionwave evaluate songs/ --output report')
+    workers = min(os.cpu_count() or 1, MOST_WORKERS) if args.workers is None else args.workers
+    settings = {k: getattr(args, k) for k in ('model', 'paper', 'strengths', 'strength_songs', 'most', 'bars')}
+    progress = _Songs(args.quiet)
+    with progress.bar:
         try:
-            rows = evaluate_folder(args.songs or args.folder, args.output, model=args.model, paper=args.paper, strengths=args.strengths, most=args.most, bars=args.bars,
-                                   workers=args.workers, callback=callback)
+            rows = evaluate_folder(args.songs or args.folder, args.output, workers=workers, callback=progress,
+                                   estimate=None if args.quiet else progress.estimate, **settings)
         except KeyboardInterrupt:
-            progress.close()
+            progress.bar.close()
             print('emotionwave: stopped; songs that are done are kept, and the same command goes on from there', file=sys.stderr)
             return 130
     table = summary(rows)

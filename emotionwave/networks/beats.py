@@ -35,7 +35,7 @@ def _since_class(t, pitch):
     "Seconds (N,) since a note of the same pitch class was struck, 8 where none was."
     order = np.lexsort((t, pitch % 12)); a, c = t[order], pitch[order] % 12
     dt = np.full(len(t), 8.)
-    for k in (1, 2, 3):                                                       # octaves of one chord are passed over
+    for k in (1, 2, 3):  # octaves of one chord are passed over
         d = np.full(len(t), 8.); d[k:] = np.where(c[k:] == c[:-k], a[k:] - a[:-k], 8)
         dt = np.where((dt >= 8) & (d > CHORD_S), np.minimum(d, 8), dt)
     out = np.empty(len(t)); out[order] = dt
@@ -43,12 +43,13 @@ def _since_class(t, pitch):
 
 # %% ../../nbs/025_networks.beats.ipynb #00000007
 def note_features(
-    start_s,           # (N,) onsets, seconds, rising
-    end_s,             # (N,) ends, seconds
-    pitch,             # (N,) MIDI pitch
-    velocity,          # (N,) 1 to 127
+    start_s:np.ndarray,  # (N,) onsets, seconds, rising
+    end_s:np.ndarray,  # (N,) ends, seconds
+    pitch:np.ndarray,  # (N,) MIDI pitch
+    velocity:np.ndarray,  # (N,) 1 to 127
 )->np.ndarray:         # (N, 72) float32
-    "Describe each note by what hints at its place in the bar: register, loudness, length, its chord, and what came before and after."
+    """Describe each note by what hints at its place in the bar: register, loudness, length, its chord, and
+    what came before and after."""
     n = len(start_s); t = np.asarray(start_s, np.float64); pitch = np.asarray(pitch)
     before = np.searchsorted(t, t - CHORD_S, 'left') - 1
     after = np.searchsorted(t, t + CHORD_S, 'right')
@@ -62,22 +63,25 @@ def note_features(
     register = np.maximum(1 - np.abs((pitch[:, None] - 28) / 10.5 - np.arange(8)), 0)
     v = velocity / 127; z = (v - v.mean()) / (v.std() + .05) if n else v
     step = t * FPS
-    one = np.stack([np.ones(n), v, z, pitch == low, pitch == high, np.log2(size + 0.), (pitch - low) / 24, step - np.round(step),
+    one = np.stack([np.ones(n), v, z, pitch == low, pitch == high, np.log2(size + 0.), (pitch - low) / 24,
+                    step - np.round(step),
                     (pitch == low) & (pitch < 48), (high - pitch) / 24], 1)
     later = _since_low(-t[::-1], pitch[::-1])[::-1]
-    cols = [one, register, _bumps(prev), _bumps(next_), _bumps(end_s - t), _bumps(_since_class(t, pitch)), _bumps(_since_low(t, pitch)), _bumps(later)]
+    cols = [one, register, _bumps(prev), _bumps(next_), _bumps(end_s - t), _bumps(_since_class(t, pitch)),
+            _bumps(_since_low(t, pitch)), _bumps(later)]
     return np.concatenate(cols, 1).astype(np.float32)
 
 # %% ../../nbs/025_networks.beats.ipynb #0000000b
-DILATIONS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 16, 2)  # frames of 40 ms, three taps each: hears 41 s to either side
+# frames of 40 ms, three taps each: hears 41 s to either side
+DILATIONS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 16, 2)
 N_FEATURES, CHANNELS, NOTE_CHANNELS = 10 + 8 + 6 * 9, 48, 32
 
 def activations(
-    start_s,           # (N,) onsets, seconds, rising, the first near 0
-    end_s,             # (N,) ends, seconds
-    pitch,             # (N,)
-    velocity,          # (N,)
-    weights,           # name to array
+    start_s:np.ndarray,  # (N,) onsets, seconds, rising, the first near 0
+    end_s:np.ndarray,  # (N,) ends, seconds
+    pitch:np.ndarray,  # (N,)
+    velocity:np.ndarray,  # (N,)
+    weights:dict,      # name to array
 )->np.ndarray:         # (T, 2) log-odds that a frame of 1/50 s is a beat, and that it is a downbeat
     "Run the network on one song."
     relu = lambda x: np.maximum(x, 0, out=x)
@@ -105,7 +109,8 @@ def trainable(
     import torch
     from torch.nn import functional as F
     g, C, N = torch.Generator().manual_seed(seed), CHANNELS, NOTE_CHANNELS
-    shapes = {'note.0': (N_FEATURES, 48, 1.4), 'note.1': (48, N, 1.4), 'in': (2 * N, C, 1.), 'out': (C, 4, .1)}
+    shapes = {'note.0': (N_FEATURES, 48, 1.4), 'note.1': (48, N, 1.4), 'in': (2 * N, C, 1.),
+              'out': (C, 4, .1)}
     for i in range(len(DILATIONS)): shapes |= {f'conv.{i}': (3 * C, C, 1.4), f'mix.{i}': (C, C, .2)}
     p = {}
     for k, (a, b, gain) in shapes.items():
@@ -117,7 +122,8 @@ def trainable(
     def linear(x, k): return torch.addmm(p[f'{k}.bias'], x, p[f'{k}.weight'])
     def bf16(k): return p[k].bfloat16()
     def run(x, frame, B, T, drop=.1):
-        "Log-odds (2 T, B, 2) of notes (N, F) in frames (N,) from 0 to 2 T B - 1: moment before song, so that taps are slices."
+        """Log-odds (2 T, B, 2) of notes (N, F) in frames (N,) from 0 to 2 T B - 1: moment before song, so
+        that taps are slices."""
         x = F.relu(linear(F.relu(linear(x, 'note.0')), 'note.1'))
         x = torch.zeros(B * 2 * T, N).index_add(0, frame, x)
         x = x.view(T, 2, B, N).transpose(1, 2)                                # (T, B, 2, N)

@@ -7,7 +7,9 @@ __all__ = ['HEARD_AT_ONCE', 'Event', 'start_weights', 'layers_of', 'encode', 'pa
 
 # %% ../../nbs/023_networks.ear.ipynb #00000002
 from enum import IntEnum
+from typing import TYPE_CHECKING
 import numpy as np
+if TYPE_CHECKING: import torch
 
 # %% ../../nbs/023_networks.ear.ipynb #00000005
 class Event(IntEnum):
@@ -34,48 +36,54 @@ def start_weights(
     import torch
     draw = lambda fan, *shape: (torch.rand(*shape) * 2 - 1) / fan ** .5
     w = {'degree': torch.randn(13, 16), 'step': torch.randn(13, 16),
-         'in': draw(42, width, 42), 'in_b': draw(42, width), 'last': torch.ones(width), 'last_b': torch.zeros(width)}
+         'in': draw(42, width, 42), 'in_b': draw(42, width), 'last': torch.ones(width),
+         'last_b': torch.zeros(width)}
     for i in range(layers):
         w |= {f'norm{i}': torch.ones(width), f'norm{i}_b': torch.zeros(width)}
         w |= {f'conv{i}': draw(3 * width, width, 3 * width), f'conv{i}_b': draw(3 * width, width)}
     return w
 
-def layers_of(w):
+def layers_of(w:dict)->int:
     "How many convolutions the weights have."
     return sum(name.startswith('conv') for name in w) // 2
 
 def _look(w, x, no_pitch, no_time):
-    "What the first layer gets of each note (B, T, 42): embedded degree and step, the eight other numbers, two flags."
+    """What the first layer gets of each note (B, T, 42): embedded degree and step, the
+    eight other numbers, two flags."""
     import torch
     degree, step = (torch.where(no_pitch > 0, 12, x[..., i].long()) for i in (Event.DEGREE, Event.STEP))
     shows_pitch, shows_time = 1 - no_pitch[..., None], 1 - no_time[..., None]
     return torch.cat([
         w['degree'][degree], w['step'][step],
-        x[..., Event.REGISTER:Event.LENGTH] * shows_pitch, x[..., Event.LENGTH:Event.NEW] * shows_time, x[..., Event.NEW:Event.TOP],
+        x[..., Event.REGISTER:Event.LENGTH] * shows_pitch, x[..., Event.LENGTH:Event.NEW] * shows_time,
+        x[..., Event.NEW:Event.TOP],
         x[..., Event.TOP:Event.LOUDNESS] * shows_pitch, x[..., Event.LOUDNESS:] * shows_time,
         no_pitch[..., None], no_time[..., None]], -1)
 
 def encode(
-    w,                 # weights, name: tensor
-    x,                 # (B, T, 10) note events
-    mask,              # (B, T) 1 where there is a note, 0 behind the end
-    no_pitch=None,     # (B, T) 1 where pitch is hidden; None: nowhere
-    no_time=None,      # (B, T) 1 where timing and loudness are hidden; None: nowhere
-):                     # (B, T, D) tensor
+    w:dict,            # weights, name: tensor
+    x:'torch.Tensor',  # (B, T, 10) note events
+    mask:'torch.Tensor',  # (B, T) 1 where there is a note, 0 behind the end
+    no_pitch:'torch.Tensor | None'=None,  # (B, T) 1 where pitch is hidden; None: nowhere
+    no_time:'torch.Tensor | None'=None,  # (B, T) 1 where timing and loudness are hidden; None: nowhere
+)->'torch.Tensor':     # (B, T, D) tensor
     "Say what each note looks like among its neighbours."
     import torch
     from torch.nn import functional as F
-    no_pitch, no_time = (torch.zeros_like(mask) if hidden is None else hidden for hidden in (no_pitch, no_time))
+    no_pitch, no_time = (torch.zeros_like(mask) if hidden is None else hidden
+                         for hidden in (no_pitch, no_time))
     m, T = mask[..., None], x.shape[1]
-    h = F.gelu(F.linear(_look(w, x, no_pitch, no_time), w['in'], w['in_b'])) * m                       # (B, T, D)
+    h = F.gelu(F.linear(_look(w, x, no_pitch, no_time), w['in'], w['in_b'])) * m  # (B, T, D)
     for i in range(layers_of(w)):
         reach = 2 ** i
-        n = F.pad(F.layer_norm(h, h.shape[-1:], w[f'norm{i}'], w[f'norm{i}_b']) * m, (0, 0, reach, reach))   # (B, T + 2 reach, D)
-        n = torch.cat([n[:, k * reach:k * reach + T] for k in range(3)], -1)                           # (B, T, 3 D): before, here, after
+        # (B, T + 2 reach, D)
+        n = F.pad(F.layer_norm(h, h.shape[-1:], w[f'norm{i}'], w[f'norm{i}_b']) * m, (0, 0, reach, reach))
+        # (B, T, 3 D): before, here, after
+        n = torch.cat([n[:, k * reach:k * reach + T] for k in range(3)], -1)
         h = (h + F.gelu(F.linear(n, w[f'conv{i}'], w[f'conv{i}_b']))) * m
     return F.layer_norm(h, h.shape[-1:], w['last'], w['last_b'])
 
-def pad_events(events):
+def pad_events(events:list[np.ndarray])->'tuple[torch.Tensor, torch.Tensor]':
     "Stack events of different lengths: x (B, T, 10) and mask (B, T)."
     import torch
     T = max(map(len, events))

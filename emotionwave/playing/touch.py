@@ -11,22 +11,25 @@ from ..music.song import Song
 from ..music.texture import until_clash
 
 # %% ../../nbs/080_playing.touch.ipynb #00000005
-TOUCH = 8.                     # how much longer notes are held in the saddest version, while nothing forbids it
-DETACH = .7                    # how much shorter notes of the happiest version are for each 1 that strength is beyond 1
+TOUCH = 8.  # how much longer notes are held in the saddest version, while nothing forbids it
+DETACH = .7  # how much shorter notes of the happiest version are for each 1 that strength is beyond 1
 
 def articulate(
     new:Song,          # notes on the grid
-    line,              # (B+1,) bar lines, ticks
-    valence,           # (B,) 0 the saddest to 1 the happiest
+    line:np.ndarray,   # (B+1,) bar lines, ticks
+    valence:np.ndarray,  # (B,) 0 the saddest to 1 the happiest
     strength:float=1., # how much of it; beyond 1 happiness is pressed, too
 )->Song:               # the same notes, held longer where it is sad, detached where it is pressed to be happy
     "Play more legato, or more detached."
     if not len(new): return new
     bar = np.clip(np.searchsorted(line, new.onset, 'right') - 1, 0, len(line) - 2)
-    lean = (1 - 2 * np.asarray(valence))[bar] * strength                       # 1 in the saddest version, -1 in the happiest
-    scaled = np.round(new.duration * TOUCH ** np.clip(lean, 0, None) * DETACH ** np.clip(-1 - lean, 0, None)).astype(np.int64)
-    free = np.minimum(line[bar + 1], until_clash(new)) - new.onset            # until the bar line, or until it would rub
-    return new.replace(duration=np.where(lean > 0, np.maximum(new.duration, np.minimum(scaled, free)), np.maximum(scaled, 1)))
+    lean = (1 - 2 * np.asarray(valence))[bar] * strength  # 1 in the saddest version, -1 in the happiest
+    scaled = np.round(new.duration * TOUCH ** np.clip(lean, 0, None)
+                      * DETACH ** np.clip(-1 - lean, 0, None)).astype(np.int64)
+    # until the bar line, or until it would rub
+    free = np.minimum(line[bar + 1], until_clash(new)) - new.onset
+    return new.replace(duration=np.where(lean > 0, np.maximum(new.duration, np.minimum(scaled, free)),
+                                         np.maximum(scaled, 1)))
 
 # %% ../../nbs/080_playing.touch.ipynb #0000000c
 def regroove(
@@ -37,7 +40,7 @@ def regroove(
     "Give back the timing that the grid took away."
     if not len(new) or not len(quantised): return new
     at = np.unique(quantised.onset)
-    i = np.searchsorted((at[1:] + at[:-1]) / 2, song.onset)                    # nearest place on the grid that the input uses
+    i = np.searchsorted((at[1:] + at[:-1]) / 2, song.onset)  # nearest place on the grid that the input uses
     count = np.bincount(i, minlength=len(at))
     offset = np.bincount(i, song.onset - at[i], len(at)) / np.maximum(count, 1)
     onset = np.maximum(new.onset + np.round(np.interp(new.onset, at, offset)).astype(np.int64), 0)

@@ -217,3 +217,5 @@ def save(
 ):
     "Write a `Song` as a MIDI file."
     write_atomic(path, bytes(to_symusic(unlap(song)).dumps_midi()))
+
+Song.save = save

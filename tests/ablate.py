@@ -128,7 +128,7 @@ def excerpts(corpora, count, seed=0):
     "Eight bars each of songs of the validation split."
     names = ('POP909', 'Pop1K7', 'VGMIDI')
     files = measure_evaluation.held_out_files(corpora, names, -(-count // len(names)), seed, split='valid')
-    return [song for _, song, _ in measure_evaluation._excerpts(files, 8)[0]]
+    return [x.song for x in measure_evaluation.excerpts_of(files, 8)[0]]
 
 def control(method, songs, draws=1000):
     "What the judge hears, and what is left of the piece: [mean, low, high] of each figure, 95 % intervals over songs."

@@ -4,6 +4,7 @@ os.environ.setdefault('OMP_NUM_THREADS', '1')
 from multiprocessing import get_context
 from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent.parent))
+from emotionwave.files.models import MODELS
 from emotionwave.music.read import read_song
 from emotionwave.hearing.classifiers import load_judge, load_labeller, load_listener
 
@@ -29,7 +30,8 @@ def hear(name, count):
 
 
 def main(processes=2, count=4000):
-    print(f'{processes} processes, {count} fragments each; weights {sum(p.stat().st_size for n in ("labeller", "listener", "judge") for p in (Path(sys.modules["emotionwave.valence"].MODELS) / n).glob("*.safetensors")) / 2**20:.1f} MB')
+    size = sum((MODELS / name / 'model.safetensors').stat().st_size for name in ('labeller', 'listener', 'judge'))
+    print(f'{processes} processes, {count} fragments each; weights {size / 2**20:.1f} MB')
     for name in ('labeller', 'listener', 'judge'):
         with get_context('spawn').Pool(processes) as pool:
             wall, own, notes = zip(*pool.starmap(hear, [(name, count)] * processes))

@@ -140,8 +140,7 @@ def make_whole_way():
     from emotionwave.music.read import read_song
     from emotionwave.music.keys import find_key
     from emotionwave.music.tokens import Tokenizer
-    try: from emotionwave.attributes import attributes
-    except ImportError: from emotionwave.valence import attributes
+    from emotionwave.hearing.attributes import describe
     tokens = Tokenizer()
     def whole_way(song, path):
         edges = song.bar_ticks()
@@ -153,7 +152,7 @@ def make_whole_way():
         bars = tokens.encode(song, key.tonic)
         assert 0 <= len(bars) - len(edges) + 1 <= 1, f'{len(bars)} bars of tokens for {len(edges) - 1}'     # a note just before the end may be rounded to the bar after it
         assert tokens.decode(bars) == tokens.quantise(song, key.tonic), 'tokens read back are not what quantise says'
-        measured = attributes(song)
+        measured = describe(song)
         assert all(np.isfinite(v) or np.isnan(v) for v in measured.values())
         flat = unlap(song)
         song.save(path)

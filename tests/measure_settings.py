@@ -90,7 +90,7 @@ def main(argv=None):
     p.add_argument('--most', type=int, default=28, help='songs of each corpus'); p.add_argument('--workers', type=int, default=2)
     p.add_argument('--rows', nargs='+', default=list(ROWS), choices=list(ROWS), metavar='NAME')
     a = p.parse_args(argv)
-    songs = [song for _, song, _ in measure_evaluation._excerpts(measure_evaluation.held_out_files(a.corpora, most=a.most, split='valid'), 8)[0]]
+    songs = [x.song for x in measure_evaluation.excerpts_of(measure_evaluation.held_out_files(a.corpora, most=a.most, split='valid'), 8)[0]]
     report = json.loads(a.output.read_text()) if a.output.is_file() else dict(format=1, songs=len(songs), rows={})
     start, todo = time.monotonic(), [n for n in a.rows if n not in report['rows']]
     for i, name in enumerate(todo):

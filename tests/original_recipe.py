@@ -1,6 +1,6 @@
 """How the original trains: every bar padded to 128 tokens, every sequence to 1,024, Python loops over batch and bars, fp32.
 
-Written anew after its description, as a yardstick for speed and as a second opinion on `emotionwave.paper`."""
+Written anew after its description, as a yardstick for speed and as a second opinion on `emotionwave.networks.paper`."""
 import math
 import numpy as np
 import torch
@@ -33,7 +33,7 @@ def lay_out(
 
 
 def bars_of(data, row, first):
-    "A fragment of `emotionwave.train.Fragments` as a list of bars of ids; `first` is the id of Bar."
+    "A fragment of `emotionwave.data.batches.Fragments` as a list of bars of ids; `first` is the id of Bar."
     ids = data.ids[data.id_at[row]:data.id_at[row + 1]]
     return [b.tolist() for b in np.split(ids, np.flatnonzero(ids == first)[1:])]
 

@@ -1,7 +1,6 @@
 """Attributes: by hand, finite, within their ranges, the same alone and in a batch, the same in every key."""
 import math
 import numpy as np, pytest
-from emotionwave import describe as page
 from emotionwave.hearing.attributes import ATTRIBUTES, attribute_names, attributes_of, attributes_table, describe, energy
 from emotionwave.music.song import Song
 from emotionwave.music.keys import find_key, keys_of
@@ -72,7 +71,7 @@ def test_batches_of_every_size_agree(monkeypatch):
     songs = [any_song(k) for k in range(300)]                                  # more pieces than are ranked at once
     table = attributes_table(songs)
     for room in (1, 500, 10**9):
-        monkeypatch.setattr(page, '_ROOM', room)
+        monkeypatch.setattr('emotionwave.hearing.attributes._ROOM', room)
         np.testing.assert_array_equal(attributes_table(songs), table)
 
 

@@ -142,7 +142,7 @@ def test_shipped_weights_fit_the_network_and_name_their_data():
     assert 'F' in (files_models.MODELS / 'beats' / 'README.md').read_text()
 
 def test_finding_beats_needs_no_torch():
-    code = 'import sys, emotionwave.beats as b; b.load_beats(); assert not {"torch", "sklearn", "pandas"} & set(sys.modules)'
+    code = 'import sys, emotionwave.hearing.beats as b; b.load_beats(); assert not {"torch", "sklearn", "pandas"} & set(sys.modules)'
     assert subprocess.run([sys.executable, '-c', code], capture_output=True).returncode == 0
 
 def test_loose_notes_are_a_performance_and_shifted_ones_at_a_tempo_a_score(mixed):

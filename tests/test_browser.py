@@ -86,6 +86,11 @@ def opened(page, name):
     try: page.wait_for_selector('.ew-app', timeout=WAIT)
     except Exception: shoot(page, f'{name}_without_the_app'); raise
 
+def choose_kernel(page):
+    "Take the kernel that JupyterLab proposes where it asks for one, which it does when it is told to run before the kernel is there."
+    if page.locator('.jp-Dialog .jp-mod-accept').count(): page.click('.jp-Dialog .jp-mod-accept', timeout=3000)
+    else: page.keyboard.press('Escape')
+
 @pytest.fixture(scope='module')
 def lab(browser, tmp_path_factory, tiny):
     "A page of JupyterLab in which all of 3_generate has been run."
@@ -103,7 +108,7 @@ def lab(browser, tmp_path_factory, tiny):
                 page.click('.lm-MenuBar-itemLabel:text-is("Run")', timeout=3000); page.click('.lm-Menu [data-command="runmenu:run-all"]', timeout=3000)
                 page.wait_for_function('() => document.querySelector(".jp-CodeCell .jp-InputPrompt").textContent.match(/[1-9]/)', timeout=10_000)
                 page.wait_for_selector('.ew-app', timeout=WAIT / 2); break        # or be lost after the first cell
-            except Exception: page.keyboard.press('Escape')
+            except Exception: choose_kernel(page)
         page.keyboard.press('Control+b')                                      # without the list of files there is room
         opened(page, 'lab')
         page.wait_for_function(f'() => {{ const p = [...document.querySelectorAll(".jp-CodeCell .jp-InputPrompt")]; return document.querySelector({json.dumps(ERROR)}) || p[p.length - 1].textContent.match(/[1-9]/) }}', timeout=3 * WAIT)

@@ -316,6 +316,20 @@ def test_ctrl_c_in_an_evaluation_says_that_it_can_go_on(command, here, monkeypat
     monkeypatch.setattr('emotionwave.measure.evaluation.evaluate_folder', stopped)
     assert command('evaluate', 'songs', '--output', 'report') == (130, [], ['emotionwave: stopped; songs that are done are kept, and the same command goes on from there'])
 
+def test_an_evaluation_says_how_long_it_takes_and_what_is_left_where_there_is_no_terminal(command, here, monkeypatch):
+    import pandas as pd
+    def measured(*args, callback, estimate, workers, strength_songs, **settings):
+        assert 1 <= workers <= 4 and strength_songs == 20
+        if estimate: estimate(400.)
+        for done in range(21): callback(done, 20)
+        p = dict(p=.5, hit=True, sim_chr=1., sim_grv=1., moved=True, same=True)
+        return pd.DataFrame([dict(corpus='c', file='f', method='model', valence=v, **p) for v in ('negative', 'positive')])
+    monkeypatch.setattr('emotionwave.measure.evaluation.evaluate_folder', lambda *args, **settings: (lambda r: (r.attrs.update(skipped=[]), r)[1])(measured(*args, **settings)))
+    status, out, err = command('evaluate', 'songs', '--output', 'report')
+    assert status == 0 and err[0] == 'measuring takes about 7 minutes' and err[1:] == [f'{k} of 20 songs, under a minute left' for k in range(2, 20, 2)]
+    assert all(f' {c} ' in f'{out[0]} ' for c in ('moved', 'moved_95', 'moved_negative', 'same', 'same_95', 'same_positive'))
+    assert command('evaluate', 'songs', '--output', 'report', '--quiet')[2] == []
+
 # ---- the other commands, one after the other: format, train, transfer, listen, evaluate
 
 def tune(seed, bars=16):

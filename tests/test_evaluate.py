@@ -1,11 +1,12 @@
-import json
+import json, re
 from pathlib import Path
 import numpy as np, pandas as pd, pytest
 from emotionwave.music.song import Song
-from emotionwave.music.read import read_song
+from emotionwave.music.read import read_song, save
 from emotionwave.music.keys import find_key, Key
 from emotionwave.hearing.classifiers import BARLESS, load_opinion
-from emotionwave.measure.evaluation import bar_figures, diversity, evaluate_folder, excerpt, held_out_files, judge_song, midi_files
+from emotionwave.measure.figures import bar_figures, diversity, heard_moved, judge_song, same_strokes
+from emotionwave.measure.evaluation import Pace, evaluate_folder, excerpt, held_out_files, midi_files
 from emotionwave.measure.card import _card, shipped_control, shipped_figures
 from emotionwave.measure.report import above_line, control_figures, figures_of, intervals, report_html, rule_line, song_figures, summary
 from emotionwave.measure.baselines import copy_rule, full_rule, lay_on_bars, OtherSong, swap_rule
@@ -153,7 +154,7 @@ def test_excerpts_are_from_the_middle_and_short_bars_count_together():
 
 def test_folders_are_searched_below_and_versions_beside_their_piece_left_out(tmp_path):
     for name in ('x/y/one', 'x/one_1', 'x/y/one_1', 'x/y/one_2', 'two', 'Q1_abc_1', 'Q1_abc_2'):
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True); line(MAJOR).save(tmp_path / f'{name}.mid')
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True); save(line(MAJOR), tmp_path / f'{name}.mid')
     (tmp_path / 'x' / '.hidden.mid').write_bytes(b''); (tmp_path / 'note.txt').write_text('')
     files = midi_files(tmp_path)
     assert [f.name for f in files] == ['Q1_abc_1.mid', 'Q1_abc_2.mid', 'two.mid', 'x/one_1.mid', 'x/y/one.mid']
@@ -241,9 +242,9 @@ def test_held_out_files_are_of_the_split_one_for_each_song(tmp_path):
     from emotionwave.data.fragments import split_of
     for i in range(60):
         song = tmp_path / 'POP909-Dataset' / 'POP909' / f'{i:03}'
-        song.mkdir(parents=True); line(MAJOR).save(song / f'{i:03}.mid')
+        song.mkdir(parents=True); save(line(MAJOR), song / f'{i:03}.mid')
     (tmp_path / 'EMOPIA' / 'midis').mkdir(parents=True); (tmp_path / 'EMOPIA' / 'split').mkdir()
-    for name in ('Q1_aa_0', 'Q1_aa_1', 'Q3_bb_0'): line(MAJOR).save(tmp_path / 'EMOPIA' / 'midis' / f'{name}.mid')
+    for name in ('Q1_aa_0', 'Q1_aa_1', 'Q3_bb_0'): save(line(MAJOR), tmp_path / 'EMOPIA' / 'midis' / f'{name}.mid')
     for side, clips in (('train', ['Q3_bb_0']), ('val', ['Q1_aa_0', 'Q1_aa_1'])): (tmp_path / 'EMOPIA' / 'split' / f'{side}.csv').write_text('\n'.join(['fname'] + clips))
     test, valid = held_out_files(tmp_path), held_out_files(tmp_path, split='valid')
     assert {f.song for f in test if f.corpus == 'POP909'} == {f'{i:03}' for i in range(60) if split_of('POP909', f'{i:03}') == 'test'}
@@ -334,11 +335,8 @@ def test_the_page_plays_the_songs_and_is_of_a_sane_size(folder, tmp_path):
 
 
 def test_a_stopped_evaluation_goes_on_where_it_was(folder, tmp_path, monkeypatch):
-    import emotionwave.learn.checkpoint as learn_checkpoint
     import emotionwave.measure.evaluation as measure_evaluation
-    import emotionwave.measure.methods as measure_methods
-    import emotionwave.measure.original as measure_original
-    monkeypatch.setattr(measure_methods, 'methods_of', lambda *args: RULES)
+    monkeypatch.setattr(measure_evaluation, 'methods_of', lambda *args: RULES)
     def stop(done, total):
         if done == 2: raise KeyboardInterrupt
     with pytest.raises(KeyboardInterrupt): evaluate_folder(folder, tmp_path / 'r', bars=4, callback=stop, **BRIEF)
@@ -352,12 +350,9 @@ def test_a_stopped_evaluation_goes_on_where_it_was(folder, tmp_path, monkeypatch
 @pytest.mark.parametrize('what', ['a note', 'the version of the package'])
 def test_what_was_measured_counts_no_more_when_a_song_or_the_package_has_changed(what, folder, tmp_path, monkeypatch):
     import shutil
-    import emotionwave.learn.checkpoint as learn_checkpoint
     import emotionwave.measure.evaluation as measure_evaluation
-    import emotionwave.measure.methods as measure_methods
-    import emotionwave.measure.original as measure_original
     songs = shutil.copytree(folder, tmp_path / 'songs')
-    monkeypatch.setattr(measure_methods, 'methods_of', lambda *args: RULES)
+    monkeypatch.setattr(measure_evaluation, 'methods_of', lambda *args: RULES)
     asked, plain = [], measure_evaluation.judge_song
     monkeypatch.setattr(measure_evaluation, 'judge_song', lambda *args: asked.append(1) or plain(*args))
     def stop(done, total):
@@ -366,7 +361,7 @@ def test_what_was_measured_counts_no_more_when_a_song_or_the_package_has_changed
     if what == 'a note':
         path = next(f.path for f in midi_files(songs) if 'noise' not in f.name)
         song = read_song(path)
-        song.replace(velocity=song.velocity % 127 + 1).save(path)
+        save(song.replace(velocity=song.velocity % 127 + 1), path)
     else: monkeypatch.setattr('emotionwave.__version__', '99')
     evaluate_folder(songs, tmp_path / 'r', bars=4, **BRIEF)
     assert len(asked) == 2 + 4 and len(list((tmp_path / 'r').iterdir())) == 3
@@ -383,7 +378,8 @@ def test_readme_and_card_have_their_figures_from_the_report():
 
 def test_the_numbers_in_the_readmes_sentences_are_those_of_the_report_and_the_checkpoints():
     from safetensors import safe_open
-    from emotionwave.measure.evaluation import CLOSELY, MOVED
+    from emotionwave.measure.figures import CLASS_SHIFTS
+    from emotionwave.measure.evaluation import CLOSELY
     from emotionwave.hearing.features import feature_names
     root = SAMPLES.parent; models = root / 'emotionwave' / 'models'
     text, report = (root / 'README.md').read_text('utf-8'), json.loads((models / 'default' / 'report.json').read_text())
@@ -392,7 +388,7 @@ def test_the_numbers_in_the_readmes_sentences_are_those_of_the_report_and_the_ch
     step = {m: report['methods'][m]['step'] for m in ('model', 'paper')}
     parts = {2: 'half', 4: 'quarter', 5: 'fifth', 6: 'sixth', 8: 'eighth', 10: 'tenth'}
     words = ('none', 'one', 'two', 'three', 'four', 'five', 'six', 'seven', 'eight')
-    says = (f"On {report['songs']} songs of which", f"a {parts[report['songs'] / report['songs_by_corpus']['EMOPIA']]} of the songs, EMOPIA's", f'all bars of {words[CLOSE]} of these songs', f'{words[MOVED]} times a song',
+    says = (f"On {report['songs']} songs of which", f"a {parts[report['songs'] / report['songs_by_corpus']['EMOPIA']]} of the songs, EMOPIA's", f'all bars of {words[CLOSELY]} of these songs', f'{words[CLASS_SHIFTS]} times a song',
             f"a {parts[round(size('default') / size('paper'))]} of the model's size after a {parts[round(step['model'] / step['paper'])]} of its steps", f'{len(feature_names)} features of a piece')
     for s in says: assert s in text.replace('\n', ' '), s
 
@@ -437,24 +433,144 @@ def test_a_checkpoint_one_stands_in_has_its_name_in_the_report(tiny, monkeypatch
     assert methods_of('.')['model'].facts['checkpoint'] == tiny.name
 
 def test_names_that_others_define_are_not_passed_on():
-    import emotionwave.learn.checkpoint as learn_checkpoint
     import emotionwave.measure.evaluation as measure_evaluation
-    import emotionwave.measure.methods as measure_methods
-    import emotionwave.measure.original as measure_original
-    assert not {'sub_beats', 'lay_on_bars', 'METRICS', 'song_figures', 'intervals', 'rule_line', 'plot_report'} & set(vars(module))
+    assert not {'sub_beats', 'lay_on_bars', 'METRICS', 'song_figures', 'intervals', 'rule_line', 'plot_report'} & set(vars(measure_evaluation))
 
 def test_the_originals_network_is_asked_for_by_a_checkpoint_of_it(tiny):
     from emotionwave.measure.methods import methods_of
     with pytest.raises(ValueError, match="holds no checkpoint of the original's network; give one"): methods_of(paper=tiny)
 
 def test_the_originals_draws_follow_the_seed(monkeypatch):
-    import emotionwave.learn.checkpoint as learn_checkpoint
-    import emotionwave.measure.evaluation as measure_evaluation
     import emotionwave.measure.methods as measure_methods
     import emotionwave.measure.original as measure_original
     song, drawn = read_song(Path(__file__).parent.parent / 'samples' / 'minuet_in_g.mid'), []
-    monkeypatch.setattr(learn_checkpoint, 'load_checkpoint', lambda folder: (None, None, {}))
-    monkeypatch.setattr(learn_checkpoint, 'checkpoint_id', lambda folder: (folder,))
+    monkeypatch.setattr(measure_methods, 'load_checkpoint', lambda folder: (None, None, {}))
+    monkeypatch.setattr(measure_methods, 'checkpoint_id', lambda folder: (folder,))
     monkeypatch.setattr(measure_original, 'rewrite', lambda *args, seed: drawn.append(seed % 2**32))   # torch's generator reads no more of it
     for seed in (0, 0, 101, 102): measure_methods.PaperMethod('nowhere').seeded(seed)(song, 'positive')
     assert drawn[0] == drawn[1] and len(set(drawn)) == 3
+
+
+# ---- whether anything happened, and how long it takes
+
+@pytest.mark.parametrize('path', PIECES, ids=lambda p: p.stem)
+def test_a_piece_has_its_own_notes_and_not_those_of_another_mode_or_octave(path):
+    song = read_song(path).bars(0, 8)
+    assert same_strokes(song, song) and same_strokes(song, copy_rule(song, 1))
+    assert not same_strokes(song, song.replace(pitch=song.pitch - 12))
+    away = 'negative' if find_key(song).mode == 'major' else 'positive'
+    assert not same_strokes(song, swap_rule(song, away))
+
+
+def test_length_and_loudness_leave_the_notes_the_same_and_a_stroke_more_or_less_doesnt():
+    song = line(MAJOR)
+    assert same_strokes(song, song.replace(duration=song.duration * 3, velocity=song.velocity // 2))
+    assert same_strokes(song, song.replace(onset=song.onset + 5))                        # within a step of the grid
+    assert not same_strokes(song, song.replace(onset=song.onset + 120))
+    assert not same_strokes(song, line(MAJOR[:7])) and not same_strokes(song, line([*MAJOR, 72]))
+    assert not same_strokes(song, line([*MAJOR[1:], MAJOR[0]]))                          # as often, elsewhere
+    assert not same_strokes(song, Song()) and same_strokes(Song(), Song())
+
+
+@pytest.mark.parametrize('before, after, valence, moved', [
+    (.5, .55, 'positive', True), (.5, .54, 'positive', False), (.5, .45, 'negative', True), (.5, .46, 'negative', False),
+    (.35, .3, 'negative', True),                                                         # .05, but for rounding
+    (.95, .95, 'positive', True), (.05, .05, 'negative', True),                          # nowhere left to go
+    (.95, .9, 'positive', True), (.99, .89, 'positive', False), (.02, .11, 'negative', False),
+    (float('nan'), .5, 'positive', False), (.5, float('nan'), 'positive', False)])
+def test_a_version_has_moved_when_it_is_heard_nearer_or_as_good_as_there(before, after, valence, moved):
+    assert heard_moved(before, after, valence) is moved
+
+
+def test_rows_say_how_the_input_was_heard_and_what_happened():
+    song = read_song(SAMPLES / 'minuet_in_g.mid').bars(0, 8)
+    rows = pd.DataFrame(judge_song(song, dict(copy=copy_rule, swap=swap_rule))[0])
+    assert set(rows.p_in) == {rows.p[0]} and rows.same.tolist() == [True, True, False, True]
+    assert rows.moved.tolist() == [heard_moved(r.p_in, r.p, r.valence) for r in rows.itertuples()] and rows.moved[2]
+
+
+def test_a_method_that_does_nothing_is_the_same_and_moves_only_where_the_end_was_near():
+    rows = rows_of((.04, .04), (.5, .5), (.93, .93)).assign(same=True)
+    rows['moved'] = [heard_moved(p, p, v) for p, v in zip(rows.p, rows.valence)]
+    f = song_figures(rows)
+    assert f.moved_negative.tolist() == [1, 0, 0] and f.moved_positive.tolist() == [0, 0, 1] and f.moved.tolist() == [.5, 0, .5]
+    assert (f[['same', 'same_negative', 'same_positive']] == 1).all(axis=None)
+
+
+def test_the_columns_of_what_happened_have_intervals_in_summary_report_and_page(tmp_path):
+    rows = rows_of((.2, .9), (.6, .8), (.7, .4), (.3, .3)).assign(same=[True, False] * 4, moved=[True] * 6 + [False] * 2)
+    table = summary(rows).loc['m']
+    assert (table.same, table.same_negative, table.same_positive, table.moved) == (.5, 1, 0, .75)
+    assert table.same_95 == '0.50-0.50' and re.fullmatch(r'0\.\d\d-1\.00', table.moved_95)
+    report = json.loads(json.dumps(figures_of(rows)))
+    assert report['summary']['m']['moved'][0] == .75 and len(report['summary']['m']['same_negative']) == 3
+    page = report_html(report)
+    for k in ('moved', 'moved_negative', 'same', 'same_positive'): assert f'<dt>{k}</dt>' in page and f'>{k}</th>' in page
+    (tmp_path / 'report.json').write_text(json.dumps(report))
+    assert shipped_figures(tmp_path).loc['m', 'same'] == '0.50 (0.50 to 0.50)'
+
+
+def test_a_report_of_before_lacks_the_new_columns_and_is_read_all_the_same(tmp_path):
+    (tmp_path / 'report.json').write_text(json.dumps(figures_of(rows_of((.2, .9), (.6, .8)))))
+    assert not {'same', 'moved', 'songs'} & set(shipped_figures(tmp_path))
+
+
+class Counted:
+    "A rule that counts the songs it is given, and leaves something to chance."
+    def __init__(self): self.songs = []
+    def __call__(self, song, valence):
+        self.songs.append(len(song))
+        return swap_rule(song, valence)
+    def seeded(self, seed): return self
+
+
+def test_other_strengths_are_measured_on_so_many_songs_and_the_report_says_so(folder, tmp_path):
+    methods = RULES | {'model': Counted(), 'model 0.5': Counted()}
+    rows = evaluate_folder(folder, tmp_path / 'r', bars=4, methods=methods, strength_songs=2, close=0, players=4)
+    assert rows.groupby('method').file.nunique().to_dict() == {'copy': 4, 'swap': 4, 'other': 4, 'model': 4, 'model 0.5': 2}
+    report = json.loads((tmp_path / 'r' / 'report.json').read_text())
+    assert report['songs_by_method']['model 0.5'] == 2 and set(report['line']) <= {'model', 'model 0.5'}
+    page = (tmp_path / 'r' / 'report.html').read_text('utf-8')
+    assert 'Measured on fewer songs, spread evenly: model 0.5 on 2.' in page
+    assert shipped_figures(tmp_path / 'r').songs.to_dict()['model 0.5'] == 2
+
+
+def test_the_distance_from_the_line_is_that_of_the_songs_that_a_method_was_measured_on():
+    both = [(.4, .6)] * 4 + [(.6, .4)] * 4
+    made = {'copy': (1., [(.4, .4)] * 8), 'swap': (.8, both), 'model': (.9, both), 'model 0.5': (.9, both[:4])}
+    rows = pd.concat([rows_of(*pairs).assign(method=m, sim_chr=x) for m, (x, pairs) in made.items()])
+    line = above_line(song_figures(rows))
+    assert line['model 0.5'] == [.25, .25, .25] and line['model'][0] == above_line(song_figures(rows[rows.method != 'model 0.5']))['model'][0]
+
+
+def test_the_time_is_told_once_before_the_first_song(folder, tmp_path):
+    told = []
+    evaluate_folder(folder, tmp_path / 'r', bars=4, methods=RULES, **BRIEF, estimate=told.append, callback=lambda *at: told.append(at))
+    assert told[0] > 0 and told[1:] == [(i, 4) for i in range(5)]
+
+
+def test_the_time_that_is_told_grows_with_notes_strengths_and_close_looks(monkeypatch):
+    seconds = iter(range(100))
+    monkeypatch.setattr('emotionwave.measure.evaluation.time.perf_counter', lambda: next(seconds))
+    song, methods = read_song(SAMPLES / 'minuet_in_g.mid').bars(0, 8), dict(model=Counted(), copy=copy_rule) | {'model 0.5': Counted()}
+    pace = Pace(song, methods)
+    assert max(methods['model'].songs) < len(song) and not methods['model 0.5'].songs    # it has measured a few bars, at the usual strength
+    usual = dict(model=methods['model'], copy=copy_rule)
+    short, long = song.bars(0, 4), song
+    assert pace.seconds(short, usual, False) < pace.seconds(long, usual, False) < pace.seconds(long, methods, False) < pace.seconds(long, methods, True)
+    assert pace.seconds(long, usual, False) / len(long) == pytest.approx(pace.seconds(short, usual, False) / len(short))
+
+
+def test_songs_that_are_done_already_are_not_counted_in_the_time(folder, tmp_path, monkeypatch):
+    import emotionwave.measure.evaluation as measure_evaluation
+    monkeypatch.setattr(measure_evaluation, 'methods_of', lambda *args: RULES)
+    class Even:
+        def __init__(self, song, methods): pass
+        def seconds(self, song, methods, close): return 10.
+    monkeypatch.setattr(measure_evaluation, 'Pace', Even)
+    told = []
+    def stop(done, total):
+        if done == 2: raise KeyboardInterrupt
+    with pytest.raises(KeyboardInterrupt): evaluate_folder(folder, tmp_path / 'r', bars=4, callback=stop, estimate=told.append, **BRIEF)
+    evaluate_folder(folder, tmp_path / 'r', bars=4, estimate=told.append, workers=2, **BRIEF)
+    assert told == [40, 10]                                                              # two are left, and two processes

@@ -3,18 +3,18 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-import emotionwave.generate.rules as generate_rules
 import emotionwave.generate.versions as generate_versions
 import emotionwave.generate.wishes as generate_wishes
-import emotionwave.hearing.classifiers as hearing_classifiers
 import emotionwave.learn.checkpoint as learn_checkpoint
 from emotionwave.music.modes import step_of
 from emotionwave.music.hands import kept_notes
 from emotionwave.generate.piece import Part, readable_meter
 from emotionwave.generate.keep import KEEPS, Keep, keeps_of
 from emotionwave.generate.decoder import QuickDecoder
-from emotionwave.generate.rules import FULL, Control, Lines
-from emotionwave.generate.sampler import Draft, write_window
+from emotionwave.generate.lines import Lines, Next
+from emotionwave.generate.requests import Busy, Full, rules_of
+from emotionwave.generate.rules import GRAMMAR, anchors
+from emotionwave.generate.sampler import Control, Draft, move_forbidden, write_window
 from emotionwave.generate.versions import transfer, write_versions
 from emotionwave.music.song import Song
 from emotionwave.music.read import read_song
@@ -26,6 +26,23 @@ from emotionwave.learn.checkpoint import default_checkpoint, load_checkpoint, sa
 from pathlib import Path
 
 SAMPLES = Path(__file__).parent.parent / 'samples'
+
+def lines_of(tokens, song, part, keep=(), shown=None, bars=4, **asked):
+    "One version under the usual rules, about to be written."
+    kept = Keep(song, part, tokens, 0, keep)
+    return Lines(tokens, part, kept, np.ones(len(part.notes), bool) if shown is None else shown, rules_of(kept, **asked), 1, 0, bars)
+
+def coming(lines, rng):
+    "What comes next: random probabilities under the grammar, and what the other rules allow; two of these stages in turn."
+    next = Next(lines, np.array([0]))
+    for rule in lines.rules:
+        if rule.stage == GRAMMAR: rule.forbid(next)
+    p = np.where(next.allowed, rng.normal(size=next.allowed.shape), -np.inf)
+    next.grammar = next.allowed
+    next.allow_all()
+    for rule in lines.rules:
+        if rule.stage != GRAMMAR: rule.forbid(next)
+    return p, next
 
 
 @pytest.fixture(scope='module')
@@ -139,11 +156,12 @@ def test_the_grammar_is_never_broken_over_1000_random_latents(net, temperature, 
     read = readable_meter(song)
     part = Part.of(tokens.encode(read, 0), tokens, read, Key(0, 'major', 1.), max_bar_tokens=40)
     K = len(part.opening); R = -(-1000 // K)
+    keep = Keep(read, part, tokens, 0)
     z = torch.randn(R, K, model.config.latent, generator=torch.Generator().manual_seed(0)) * 3
     monkeypatch.setattr(model, 'encode', lambda notes, bars: (z.repeat(2, 1, 1), None))
     rows = torch.stack([condition_row(model.config, valence=1), condition_row(model.config)]).expand(R, -1, -1)[:, :, None].expand(-1, -1, K, -1)
-    written = write_window(QuickDecoder(model), tokens, part, rows, np.ones(len(part.notes), bool), [[] for _ in range(R)], 0, K, Control(5., 1.9, 1., temperature=temperature, top_p=1.),
-                           [np.random.default_rng(i) for i in range(R)], Keep(read, part, tokens, 0))
+    written = write_window(QuickDecoder(model), tokens, part, rows, np.ones(len(part.notes), bool), [[] for _ in range(R)], 0, K, Control(5., 1.9, tuple(rules_of(keep, anchor=1.)), temperature=temperature, top_p=1.),
+                           [np.random.default_rng(i) for i in range(R)], keep)[0]
     grammar = Grammar(tokens)
     assert len(written) == R and len({tuple(map(tuple, w)) for w in written}) == R
     for bars in written:
@@ -219,15 +237,16 @@ def test_what_may_not_be_said_never_goes_to_more_notes_at_the_same_place(net):
     part = Part.of(tokens.encode(song, 0), tokens, song, Key(0, 'major', 1.))
     rng = np.random.default_rng(0)
     for keep in KEEPS:
-        lines = Lines(tokens, part, Keep(song, part, tokens, 0, (keep,)), np.ones(len(part.notes), bool), Control(1., 1.), 1, 0, 4)
+        lines = lines_of(tokens, song, part, (keep,))
         for step in range(200):
             if lines.done[0]: break
-            p = np.where(lines.mask(np.array([0])), rng.normal(size=(1, len(tokens))), -np.inf)
-            new = lines.hold(p, np.array([0]))
+            p, next = coming(lines, rng)
+            new = move_forbidden(p, next)
             if lines.kind[0] == DURATION and keep != 'rhythm':                # a rhythm may need more notes for its onsets
                 assert np.isclose(np.exp(new).sum(), np.exp(p).sum())
-                due = lines.due(np.array([0])); here = np.arange(new.shape[1])[lines.pitches] != (lines.pitches.start + due[1, 0] if due[0, 0] == lines.position[0] else -1)
-                assert np.exp(new[0, lines.pitches])[here].sum() <= np.exp(p[0, lines.pitches])[here].sum() + 1e-9
+                pitches, due = lines.ids.pitches, next.due_pitch[0] if next.due_position[0] == lines.position[0] else -1
+                here = lines.ids.pitch != due
+                assert np.exp(new[0, pitches])[here].sum() <= np.exp(p[0, pitches])[here].sum() + 1e-9
             lines.take(0, int(rng.choice(new.shape[1], p=np.exp(new[0]) / np.exp(new[0]).sum())))
 
 def test_a_melody_beneath_the_other_hand_is_kept(tiny):
@@ -300,11 +319,11 @@ def test_nothing_is_struck_above_a_melody_that_is_kept(tiny):
 def test_what_is_guessed_ahead_changes_no_note_and_saves_steps(settings, monkeypatch):
     net, tokens, _ = load_checkpoint(learn_checkpoint.default_checkpoint())
     monkeypatch.setattr(generate_versions, 'load_decoder', lambda folder: (QuickDecoder(net, torch.float32), tokens))   # bfloat16 rounds so coarsely that a draw may fall otherwise, once in a while
-    control, feed = generate_versions.control_of, QuickDecoder.feed
+    feed = QuickDecoder.feed
     written, steps = [], []
     for draft in (0, 12):
         made = []
-        monkeypatch.setattr(generate_versions, 'control_of', lambda *a, **k: replace(control(*a, **k), draft=draft))
+        monkeypatch.setattr(generate_versions, 'Control', lambda *a, **k: Control(*a, draft=draft, **k))
         monkeypatch.setattr(QuickDecoder, 'feed', lambda *a: made.append(1) or feed(*a))
         written.append([notes(r.song) for r in write_versions(SAMPLES / 'minuet_in_g.mid', ['negative', 'positive'], bars=(8, 12), candidates=2, **settings)])
         steps.append(len(made))
@@ -315,7 +334,7 @@ def test_a_bar_whose_notes_are_not_shown_is_not_passed_over_in_a_guess(net):
     song, tokens = tune(4, each=2), net[1]
     part = Part.of(tokens.encode(song, 0), tokens, song, Key(0, 'major', 1.))
     shown = part.notes[:, 0] != 1
-    lines = Lines(tokens, part, Keep(song, part, tokens, 0), shown, Control(1., 1.), 1, 0, 4)
+    lines = lines_of(tokens, song, part, shown=shown)
     guess = Draft(lines, shown, 50).guess(0, 50)
     assert len(guess) == 8 and {bar for _, bar in guess} == {0}
     assert {bar for _, bar in Draft(lines, shown | True, 50).guess(0, 50)} == {0, 1, 2, 3}
@@ -477,7 +496,7 @@ def test_random_latents_conditions_and_ids_break_nothing(net):
     assert cases == 12 * 8 + 100
 
 def test_bars_are_busier_and_fuller_when_that_is_asked_for():
-    from emotionwave.measure.evaluation import bar_figures
+    from emotionwave.measure.figures import bar_figures
     song = read_song(SAMPLES / 'ode_to_joy.mid')
     measured = lambda **asked: [float(m.mean()) for m in bar_figures(transfer(song, .5, bars=(0, 4), candidates=2, **asked).song, 4)]
     assert measured(rhythm=7)[0] > measured(rhythm=0)[0] + .1 and measured(polyphony=7)[1] > measured(polyphony=0)[1] + .5
@@ -512,26 +531,27 @@ def test_what_may_not_be_struck_leaves_the_share_of_another_note_here_as_it_is(n
     song, tokens = tune(4, each=4), net[1]
     part = Part.of(tokens.encode(song, 0), tokens, song, Key(0, 'major', 1.))
     for busy, ends in ((6, False), (1, True)):                                # one place is struck: five are lacking, or none
-        lines = Lines(tokens, part, Keep(song, part, tokens, 0), np.zeros(len(part.notes), bool), Control(1., 1., busy=(np.full(4, busy),) * 2), 1, 0, 4)
+        lines = lines_of(tokens, song, part, shown=np.zeros(len(part.notes), bool), busy=(np.full(4, busy),) * 2)
         lines.take(0, int(tokens.first[POSITION])); lines.take(0, int(tokens.first[PITCH]) + 40); lines.take(0, int(tokens.first[DURATION]) + 5)
-        p = np.where(lines.mask(np.array([0])), np.random.default_rng(0).normal(size=(1, len(tokens))), -np.inf)
-        new = lines.filling.press(p, np.array([0]))
-        assert np.array_equal(new[:, lines.pitches], p[:, lines.pitches]) and np.isclose(np.exp(new).sum(), np.exp(p).sum())
-        places = new[0, lines.positions] > -np.inf
-        assert (new[0, lines.bar_id] > -np.inf) == ends and places[2:].any() != ends   # the next place is of the same sub-beat
+        p, next = coming(lines, np.random.default_rng(0))
+        new, ids = move_forbidden(p, next), lines.ids
+        assert np.array_equal(new[:, ids.pitches], p[:, ids.pitches]) and np.isclose(np.exp(new).sum(), np.exp(p).sum())
+        places = new[0, ids.positions] > -np.inf
+        assert (new[0, ids.end] > -np.inf) == ends and places[2:].any() != ends   # the next place is of the same sub-beat
 
 def test_another_note_gains_while_notes_are_lacking(net):
     song, tokens = tune(4, each=4), net[1]
     part = Part.of(tokens.encode(song, 0), tokens, song, Key(0, 'major', 1.))
-    lines = Lines(tokens, part, Keep(song, part, tokens, 0), np.ones(len(part.notes), bool), Control(1., 1., full=(np.full(4, 2.), np.full(4, 3.))), 1, 0, 4)
-    more = lambda: float(lines.filling.gain(np.array([0]))[0, lines.pitches].max())
+    lines = lines_of(tokens, song, part, full=(np.full(4, 2.), np.full(4, 3.)))
+    full = next(rule for rule in lines.rules if isinstance(rule, Full))
+    def more(): return float(full.prefer(Next(lines, np.array([0])))[0, lines.ids.pitches].max())
     gains = []
     lines.take(0, int(tokens.first[POSITION]))
     for pitch in (40, 44, 47, 52):
         lines.take(0, int(tokens.first[PITCH]) + pitch)
         if lines.kind[0] == VELOCITY: lines.take(0, int(tokens.first[DURATION] + np.abs(tokens.durations - 48).argmin()))   # a whole bar long
         gains.append(round(more(), 4))
-    assert gains == [FULL[0], 0, 0, -FULL[0]]                                # one of two to three; two; three; one too many
+    assert gains == [Full.NOTE, 0, 0, -Full.NOTE]                                # one of two to three; two; three; one too many
 
 def test_wishes_for_bars_that_make_no_sense_are_told_before_anything_is_written():
     with pytest.raises(ValueError, match='polyphony is a class from 0 to 7'): write_versions(Song(), ['positive'], polyphony=9)
@@ -559,7 +579,7 @@ def test_degrees_of_neither_mode_are_written_where_the_input_has_them(tiny):
 
 @pytest.mark.parametrize('strength', [.01, .1, .25, .5, .9])
 def test_below_strength_1_every_candidate_is_held(strength):
-    anchor, usual = (generate_rules.anchors('major', [[1.]], k, candidates=6)[:, 0, 7] for k in (strength, 1.))
+    anchor, usual = (anchors('major', [[1.]], k, candidates=6)[:, 0, 7] for k in (strength, 1.))
     assert (anchor > 0).all() and (np.diff(anchor) <= 0).all() and (anchor > usual).all()
 
 def test_a_gentle_version_is_nearer_to_the_piece():
@@ -572,7 +592,7 @@ def test_strength_goes_on_beyond_1_and_ends_where_it_is_said_to(tiny):
     song = tune(8); happy = {k: transfer(song, 'positive', strength=k, candidates=1, model=tiny).song for k in (1., 1.25, generate_versions.PRESSED, 5.)}
     assert happy[generate_versions.PRESSED] == happy[5.] != happy[1.25]
     usual, more = (happy[k].duration.sum() for k in (1., 1.25)); assert usual > more   # of the same notes
-    guidance = [generate_versions.control_of(s, .9, .95).guidance / generate_versions.GUIDANCE for s in (0, .5, 1, 1.5, 2)]; assert guidance == [0, .5, 1, 1, 1]   # the notes have said it by then
+    guidance = [generate_versions.pressure_of(s)[0] / generate_versions.GUIDANCE for s in (0, .5, 1, 1.5, 2)]; assert guidance == [0, .5, 1, 1, 1]   # the notes have said it by then
 
 def test_strength_0_gives_the_input_back_as_its_tokens_have_it(tiny):
     song = tune(8)
@@ -642,10 +662,12 @@ def test_a_leading_tone_that_does_not_lead_is_held_as_the_third_is():
     on, long, pitch = np.array([(1920 * k + o, d, p) for k in range(4) for o, d, p in bar]).T
     song = Song(on, long, pitch, [70] * len(on), meter_num=[4], meter_den=[4]); t = Tokenizer()
     encoded = t.encode(song, 0); part = Part.of(encoded, t, song, Key(0, 'major', 1.))
-    lines = Lines(t, part, Keep(song, part, t, 0), np.ones(len(part.notes), bool), Control(1., 1., generate_rules.anchors('major', [[0.] * len(encoded)], candidates=1)), 1, 0, len(encoded))
+    lines = lines_of(t, song, part, bars=len(encoded), anchor=anchors('major', [[0.] * len(encoded)], candidates=1))
+    anchor = next(rule for rule in lines.rules if rule.name == 'anchor')
     def gains(position):
         lines.kind[0], lines.position[0], lines.pitch[0] = POSITION, position, -1
-        return dict(zip(pitch[:6].tolist(), lines.gain(np.array([0]))[0, lines.pitches][pitch[:6] - part.lowest].round(2)))
+        gained = anchor.prefer(Next(lines, np.array([0])))[0, lines.ids.pitches]
+        return dict(zip(pitch[:6].tolist(), gained[pitch[:6] - part.lowest].round(2)))
     down, up = gains(0), gains(36)
     assert down[64] == down[71] == 0                                           # the third tells the mode, and the seventh would leave an augmented second
     assert up[71] == up[74] > 0
@@ -657,6 +679,6 @@ def test_a_sad_version_that_is_heard_happier_for_its_touch_is_left_as_written(ti
     song = Song(np.arange(32) * 480, [120] * 32, np.tile([72, 60, 76, 64], 8), [70] * 32, meter_num=[4], meter_den=[4])
     monkeypatch.setattr(generate_versions.Writing, 'write', lambda job, *_: [[job.encoded[k] for k in range(len(job.encoded))] for _ in job.valences])   # as the input has it
     for sign, held in ((1, False), (-1, True)):
-        monkeypatch.setattr(hearing_classifiers, 'load_labeller', lambda: Ear(sign))
+        monkeypatch.setattr('emotionwave.generate.moves.load_labeller', lambda: Ear(sign))
         assert (transfer(song, 'negative', model=tiny).song.duration.mean() > 200) == held
         assert transfer(song, [0., 1.], model=tiny).song.duration.max() > 200      # a course has its touch in any case

@@ -211,6 +211,36 @@ def test_the_same_seed_writes_the_same_and_the_valence_matters(speaker, monkeypa
     a, b, c, d = (written(monkeypatch, speaker, TOKENS, PIECE, v, seed, tokens=60)[0].tolist() for v, seed in (('negative', 0), (1, 0), (2, 0), (1, 1)))
     assert a == b != c and a != d
 
+def whole_each_time(model, tokenizer, bars, valence, generator, temperature, top_p):
+    "The ids of a fragment as the original draws them: every token from the whole of those before it."
+    starts = [b[:2].tolist() for b in bars]
+    flat, bar = np.concatenate(bars).astype(np.int64), np.repeat(np.arange(len(bars)), [len(b) for b in bars])
+    mu, _ = model.encode(torch.tensor(flat)[None], torch.tensor(bar)[None], len(bars))
+    condition = condition_row(model.config, valence=valence).expand(1, len(bars), -1)
+    given, ids, at, position = model.bar_input(mu, condition), starts[0], [0, 0], 0
+    while True:
+        logits = model.decode(torch.tensor([ids]), torch.tensor([at]), given)[0, -1]
+        no = np.isin(tokenizer.kind, (0, tokenizer.kind[starts[0][1]]))
+        no[tokenizer.first[POSITION]:tokenizer.first[POSITION] + position] = True
+        no |= at.count(at[-1]) >= BAR_TOKENS
+        no[tokenizer.first[BAR]], no[tokenizer.eos_id] = False, at[-1] < len(bars) - 1
+        new = nucleus(logits.masked_fill(torch.tensor(no), -torch.inf), temperature, top_p, generator)
+        if new in (tokenizer.first[BAR], tokenizer.eos_id):
+            if at[-1] == len(bars) - 1: return ids
+            at, position = at + [at[-1] + 1] * 2, 0
+            ids = ids + starts[at[-1]]
+        else:
+            if tokenizer.kind[new] == POSITION: position = new - tokenizer.first[POSITION]
+            ids, at = ids + [new], at + [at[-1]]
+
+@pytest.mark.parametrize('seed', range(4))
+def test_with_what_was_computed_before_kept_the_same_tokens_are_drawn(speaker, seed, monkeypatch):
+    song = PIECE.bars(2, 4)
+    bars = TOKENS.encode(song, find_key(song).tonic)
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad(): whole = whole_each_time(speaker, TOKENS, list(bars), 1, generator, 1.1, .9)
+    assert written(monkeypatch, speaker, TOKENS, song, 2, seed)[0].tolist() == whole
+
 def test_the_bars_are_the_inputs(speaker, monkeypatch):
     ids, song = written(monkeypatch, speaker, TOKENS, PIECE, 1, tokens=60)
     assert (ids == TOKENS.first[BAR]).sum() == len(TOKENS.encode(PIECE)) == 10
@@ -228,11 +258,14 @@ def test_the_likeliest_tokens_of_a_network_that_knows_a_piece_give_the_piece(mon
     "A network that copies: its logits are the input's own next ids."
     song = TOKENS.quantise(PIECE.bars(0, 8), find_key(PIECE.bars(0, 8)).tonic)
     ids = TOKENS.encode(song, find_key(song).tonic).ids.astype(int)
-    class Knows(PaperVAE):
-        def decode(self, seen, bar, given):
-            following = [*ids, TOKENS.eos_id][seen.shape[1]]
-            return 50. * torch.nn.functional.one_hot(torch.tensor(following), len(TOKENS))[None, None]
-    model = Knows(SPEAKS).eval()
+    class Knows(torch.nn.Module):
+        heard = 0
+        def forward(self, x):
+            self.heard += x.shape[1]
+            following = [*ids, TOKENS.eos_id][self.heard]
+            return 50. * torch.nn.functional.one_hot(torch.tensor([[following]]), len(TOKENS))
+    model = PaperVAE(SPEAKS).eval()
+    model.to_token = Knows()
     assert rewrite(model, TOKENS, song, 'positive') == song
 
 @pytest.mark.parametrize('valence', [3, 'happyish', .5, None])

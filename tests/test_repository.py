@@ -7,20 +7,23 @@ import pytest
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT / 'tests'))
 NOTEBOOKS = sorted(p for p in (ROOT / 'nbs').rglob('*.ipynb') if '.ipynb_checkpoints' not in p.parts and not p.name.startswith('_'))
-ALONE = {'118_measure.ablations'}                                                  # shows what a script measured; no module
-PAGES = [p for p in NOTEBOOKS if re.match(r'\d{3}_\w+\.\w+\.ipynb', p.name) and p.parent.name == 'nbs' and p.stem not in ALONE]   # those that become modules
-ORDER = [p.stem.split('_', 1)[1] for p in PAGES]                                # room.name, from the ground up
+NUMBERED = [p for p in NOTEBOOKS if re.fullmatch(r'\d{3}_\w+\.\w+\.ipynb', p.name) and p.parent.name == 'nbs']
+ALONE = {'119_measure.ablations'}                                              # shows what a script measured; no module
+PAGES = [p for p in NUMBERED if p.stem not in ALONE]                           # those that become modules
+ORDER = [p.stem.split('_', 1)[1] for p in PAGES]                               # room.name, from the ground up
 ROOMS = list(dict.fromkeys(m.split('.')[0] for m in ORDER))
 every_notebook = pytest.mark.parametrize('path', NOTEBOOKS, ids=lambda p: p.stem)
 every_page = pytest.mark.parametrize('path', PAGES, ids=lambda p: p.stem)
 
 def cells(path): return [dict(c, source=''.join(c['source'])) for c in json.loads(path.read_text('utf-8'))['cells']]
 def text(x): return x if isinstance(x, str) else ''.join(x)
+def prose(path): return '\n'.join(c['source'] for c in cells(path) if c['cell_type'] == 'markdown')
 
 def tracked():
     "Files that are in git or would be; all files when there is no git."
     done = subprocess.run(['git', 'ls-files', '-co', '--exclude-standard', '-z'], cwd=ROOT, capture_output=True, text=True)
-    found = [ROOT / n for n in done.stdout.split('\0') if n] if done.returncode == 0 else [p for d in ('emotionwave', 'nbs', 'samples', 'tests') for p in (ROOT / d).rglob('*')]
+    if done.returncode == 0: found = [ROOT / n for n in done.stdout.split('\0') if n]
+    else: found = [p for d in ('emotionwave', 'nbs', 'samples', 'tests') for p in (ROOT / d).rglob('*')]
     return [p for p in found if p.is_file() and '__pycache__' not in p.parts]
 
 
@@ -44,6 +47,8 @@ def test_modules_are_what_the_notebooks_export(tmp_path):
     stale = [m for m in ORDER if there(m) != (tmp_path / module_file(m).relative_to(ROOT)).read_text('utf-8')]
     assert not stale, f'run nbdev_export: {stale}'
 
+def syntax(path): return ast.parse(path.read_text('utf-8'))
+
 def modules_in_rooms():
     return {f'{p.parent.name}.{p.stem}' for p in (ROOT / 'emotionwave').glob('*/*.py') if p.stem != '__init__'}
 
@@ -52,45 +57,89 @@ def test_every_module_has_its_page():
     assert modules_in_rooms() - by_hand == set(ORDER)
     assert {p.stem for p in (ROOT / 'emotionwave').glob('*.py')} <= {'__init__', '_modidx', 'cli'}
 
+
+# ---- rooms
+
+def test_pages_of_a_room_stand_together_and_its_number_tells_the_room():
+    numbers = {}
+    for p in NUMBERED: numbers.setdefault(p.name[:2], set()).add(p.stem[4:].split('.')[0])
+    assert all(len(rooms) == 1 for rooms in numbers.values()), numbers
+    assert [m.split('.')[0] for m in ORDER] == sorted((m.split('.')[0] for m in ORDER), key=ROOMS.index)
+    assert len({p.name[:3] for p in NUMBERED}) == len(NUMBERED)
+
 def imported(module):
-    "Modules and rooms of the package that a module imports."
+    "Modules and rooms of the package that a module imports, anywhere in it."
     found, home = set(), module.split('.')
-    for n in ast.walk(ast.parse(module_file(module).read_text('utf-8'))):
-        if isinstance(n, ast.Import): found |= {a.name.removeprefix('emotionwave.') for a in n.names if a.name.startswith('emotionwave.')}
+    for n in ast.walk(syntax(module_file(module))):
+        if isinstance(n, ast.Import):
+            found |= {a.name.removeprefix('emotionwave.') for a in n.names if a.name.startswith('emotionwave.')}
         if not isinstance(n, ast.ImportFrom): continue
         if n.level: found.add('.'.join([*home[:len(home) - n.level], *filter(None, [n.module])]))
         elif (n.module or '').startswith('emotionwave.'): found.add(n.module.removeprefix('emotionwave.'))
-    return found - {''}                                                      # the package itself has its version
+    return found - {''}                                                        # the package itself has its version
 
 @pytest.mark.parametrize('module', ORDER)
 def test_a_module_imports_only_from_pages_and_rooms_above_it(module):
     above = ORDER[:ORDER.index(module)]
     assert imported(module) <= set(above), sorted(imported(module) - set(above))
 
-def test_rooms_are_in_the_order_of_the_table_in_the_readme():
-    rows = re.findall(r'^\| `(\w+)` \|', (ROOT / 'README.md').read_text('utf-8').split('## How it works')[1], re.M)
-    assert [r for r in rows if r in ROOMS] == ROOMS
-
-def test_rooms_stay_together():
-    assert len(ROOMS) == len(dict.fromkeys(ROOMS)) and [m.split('.')[0] for m in ORDER] == sorted((m.split('.')[0] for m in ORDER), key=ROOMS.index)
+@pytest.mark.parametrize('path', NUMBERED, ids=lambda p: p.stem)
+def test_a_page_shows_itself_with_nothing_but_pages_above_it(path):
+    code = '\n'.join(c['source'] for c in cells(path) if c['cell_type'] == 'code')
+    used = set(re.findall(r'^ *(?:from|import) emotionwave\.(\w+\.\w+)', code, re.M)) & set(ORDER)
+    below = {m for m, p in zip(ORDER, PAGES) if p.name > path.name}
+    assert not used & below, sorted(used & below)
 
 @pytest.mark.parametrize('module', ORDER)
 def test_nobody_imports_private_names_of_another_module(module):
-    names = [a.name for n in ast.walk(ast.parse(module_file(module).read_text('utf-8'))) if isinstance(n, ast.ImportFrom) and (n.level or (n.module or '').startswith('emotionwave')) for a in n.names]
-    assert not [n for n in names if n.startswith('_') and n != '__version__']
+    ours = [n for n in ast.walk(syntax(module_file(module))) if isinstance(n, ast.ImportFrom)
+            and (n.level or (n.module or '').startswith('emotionwave'))]
+    assert not [a.name for n in ours for a in n.names if a.name.startswith('_') and a.name != '__version__']
+
+def names_of(module):
+    "Public names that a module defines: functions, classes and constants; not what it adds to a class."
+    names = set()
+    for n in syntax(module_file(module)).body:
+        if isinstance(n, ast.FunctionDef):
+            if not n.args.args or n.args.args[0].arg != 'self': names.add(n.name)
+        elif isinstance(n, ast.ClassDef): names.add(n.name)
+        elif isinstance(n, (ast.Assign, ast.AnnAssign)):
+            for target in getattr(n, 'targets', None) or [n.target]:
+                parts = target.elts if isinstance(target, ast.Tuple) else [target]
+                names |= {x.id for x in parts if isinstance(x, ast.Name)}
+    return {name for name in names if not name.startswith('_')}
 
 def test_no_two_modules_give_one_public_name_to_two_things():
     where = {}
     for module in ORDER:
-        for n in ast.parse(module_file(module).read_text('utf-8')).body:
-            if isinstance(n, (ast.FunctionDef, ast.ClassDef)): names = [n.name]
-            elif isinstance(n, ast.Assign): names = [x.id for t in n.targets for x in ast.walk(t) if isinstance(x, ast.Name)]
-            else: continue
-            for name in names:
-                if not name.startswith('_'): where.setdefault(name, []).append(module)
-    modules = {m.split('.')[1] for m in ORDER} | set(ROOMS)
-    assert not {k: v for k, v in where.items() if len(set(v)) > 1}
-    assert not modules & set(where), 'a module and a function of one name'
+        for name in names_of(module): where.setdefault(name, []).append(module)
+    assert not {name: modules for name, modules in where.items() if len(modules) > 1}
+
+def test_no_name_is_a_module_and_a_thing():
+    nouns = {m.split('.')[1] for m in ORDER} | set(ROOMS)
+    assert not {(name, module) for module in ORDER for name in names_of(module) & nouns}
+
+@pytest.mark.parametrize('room', ROOMS)
+def test_a_room_opens_with_a_sentence_and_the_names_that_people_use(room):
+    first, *others = syntax(ROOT / 'emotionwave' / room / '__init__.py').body
+    assert isinstance(first, ast.Expr) and first.value.value.endswith('.')
+    for n in others:
+        assert isinstance(n, ast.ImportFrom) and n.level == 1 and f'{room}.{n.module}' in ORDER, ast.unparse(n)
+        assert {a.name for a in n.names} <= names_of(f'{room}.{n.module}'), ast.unparse(n)
+
+# Longer than a reader keeps in mind, and why each is in one piece.
+LONG = {'hearing.features': 'families of features share one table of notes, and each is a table of names and its function',
+        'generate.rules': 'all rules of the sampler stand side by side',
+        'recipes.writer': 'one training from presets to the last checkpoint'}
+LINES = 400                                                                    # of code: about 450 with the marks of cells
+
+def lines_of_code(path):
+    return sum(1 for line in path.read_text('utf-8').splitlines() if line.strip() and not line.startswith('# %%'))
+
+def test_no_module_is_longer_than_a_reader_keeps_in_mind():
+    long = {m: lines_of_code(module_file(m)) for m in ORDER}
+    assert {m for m, n in long.items() if n > LINES} <= set(LONG), long
+    assert all(n <= 1.25 * LINES for n in long.values()), long
 
 @every_page
 def test_page_opens_with_its_title_and_one_sentence(path):
@@ -112,6 +161,17 @@ def test_notebook_is_fit_to_show(path):
     assert not [o for o in outputs if o['output_type'] == 'error']
     assert not [text(o['text'])[:200] for o in outputs if o.get('name') == 'stderr']   # warnings and progress bars
     assert not [o for o in outputs if 'application/vnd.jupyter.widget-view+json' in o.get('data', {}) and len(o['data']) < 3]
+
+def test_pages_and_modules_that_are_named_anywhere_exist():
+    wrong, there = [], {p.name for p in NOTEBOOKS}
+    known = {*ROOMS, *USED, 'cli', 'models', 'sample', 'compose', 'interpolate', 'egg'}
+    for p in tracked():
+        if p.suffix not in ('.ipynb', '.md', '.py', '.js') or p.name in ('_modidx.py', 'CHANGELOG.md'): continue
+        said = p.read_text('utf-8') if p.suffix != '.ipynb' else '\n'.join(c['source'] for c in cells(p))
+        wrong += [(p.name, n) for n in re.findall(r'(?<![\w/{*.-])(?:nbs/|\]\()([\w.]+\.ipynb)', said) if n not in there]
+        wrong += [(p.name, n) for n in re.findall(r'\bnbs/(\d\w+)(?![\w.]*\.ipynb)', said) if f'{n}.ipynb' not in there]
+        wrong += [(p.name, n) for n in re.findall(r'(?<![\w/.-])emotionwave\.([a-z]\w+)', said) if n not in known]
+    assert not wrong
 
 MACHINE = re.compile(r'(?<![\w.<])(?:/(?:home|root|Users|work|tmp|mnt|media|workspace|var/folders)/|/opt/(?!homebrew)|[A-Z]:\\\\?Users)[\w./-]*|<[\w.]+ (?:object )?at 0x[0-9a-f]+>')
 
@@ -158,7 +218,19 @@ def test_ci_runs_those_two_commands_as_they_stand_there(tmp_path):
         assert subprocess.run(['bash', tmp_path / '.ci/run'], capture_output=True).returncode == 1
 
 def test_links_of_the_readme_lead_somewhere():
-    for target in re.findall(r'\]\((?!https?://|#|mailto:)([^)#]+)', (ROOT / 'README.md').read_text('utf-8')): assert (ROOT / target).exists(), target
+    for target in re.findall(r'\]\((?!https?://|#|mailto:)([^)#]+)', (ROOT / 'README.md').read_text('utf-8')):
+        assert (ROOT / target).exists(), target
+
+def test_the_table_of_rooms_in_the_readme_lists_every_page_in_order():
+    table = (ROOT / 'README.md').read_text('utf-8').split('## How it works')[1]
+    rows = re.findall(r'^\| `(\w+)` \| (.*?) \| .+ \|$', table, re.M)
+    assert [room for room, _ in rows if room in ROOMS] == ROOMS
+    listed = [link for _, holds in rows for link in re.findall(r'\]\(nbs/(.+?)\.ipynb\)', holds)]
+    assert listed == [p.stem for p in NUMBERED]
+
+def test_the_picture_of_rooms_is_what_the_imports_give():
+    from draw_rooms import PICTURE, picture
+    assert PICTURE.read_text('utf-8') == picture(), 'run python tests/draw_rooms.py'
 
 def test_versions_agree():
     import emotionwave
@@ -171,23 +243,65 @@ import sys
 import emotionwave
 first = set(sys.modules)
 import emotionwave.cli, emotionwave.music, emotionwave.sound, emotionwave.player, emotionwave.hearing, emotionwave.data
-heavy = {"torch", "sklearn", "matplotlib", "miditok", "music21", "IPython", "ipywidgets", "pandas", "pyarrow", "pretty_midi", "nbdev", "fastcore"}
+heavy = {"torch", "sklearn", "matplotlib", "miditok", "music21", "IPython", "ipywidgets", "pandas", "pyarrow",
+         "pretty_midi", "nbdev", "fastcore"}
 print(sorted(heavy & first), "numpy" in first, sorted(heavy & set(sys.modules)))
 '''
 
-def test_importing_the_package_is_light_and_only_model_train_and_generate_need_torch():
+def test_importing_the_package_is_light_and_only_networks_and_what_runs_them_need_torch():
     said = subprocess.run([sys.executable, '-c', LIGHT], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert said.strip() == '[] False []'
 
+USED = ['app', 'label', 'show', 'transfer']                                    # the names that people use, at the top
+
+ALL = '''
+import importlib, pkgutil, sys, types
+import emotionwave
+for m in pkgutil.walk_packages(emotionwave.__path__, 'emotionwave.'): importlib.import_module(m.name)
+from emotionwave.generate import transfer
+from emotionwave.widgets import app
+assert (transfer, app) == (emotionwave.transfer, emotionwave.app)
+assert set(USED) <= set(dir(emotionwave))
+for again in range(2):
+    for name in USED:
+        thing = getattr(emotionwave, name)
+        assert callable(thing) and not isinstance(thing, types.ModuleType), name
+        assert thing.__doc__ and thing.__module__.startswith('emotionwave.'), name
+    version = emotionwave.transfer(SAMPLE, 'negative', model=TINY, bars=(0, 2), candidates=1)
+    assert len(version.song) and len(emotionwave.show(version.song).song) == len(version.song)
+    assert emotionwave.label([SAMPLE])[0]['quadrant'] in (1, 2, 3, 4)
+    assert emotionwave.app(model=TINY) is not None
+try: emotionwave.nothing
+except AttributeError as e: assert "no attribute 'nothing'" in str(e)
+else: raise SystemExit('found what is not there')
+'''
+
+def test_the_names_that_people_use_work_twice_after_every_module_was_imported(tiny):
+    sample = ROOT / 'samples' / 'minuet_in_g.mid'
+    given = f'USED, SAMPLE, TINY = {USED}, {str(sample)!r}, {str(tiny)!r}\n'
+    done = subprocess.run([sys.executable, '-c', given + ALL], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-3000:]
+
+def test_the_wheel_holds_models_the_mark_of_types_and_what_pages_need_beside_code(tmp_path):
+    build = [sys.executable, 'setup.py', '-q', 'build', '--build-base', tmp_path / 'base', '--build-lib', tmp_path / 'lib']
+    subprocess.run(build, cwd=ROOT, check=True, capture_output=True, timeout=300)
+    beside = [p for p in tracked() if p.is_relative_to(ROOT / 'emotionwave') and p.suffix != '.py']
+    missing = [p for p in beside if not (tmp_path / 'lib' / p.relative_to(ROOT)).is_file()]
+    assert ROOT / 'emotionwave' / 'py.typed' in beside and not missing
+    assert {p.parent.name for p in (tmp_path / 'lib' / 'emotionwave').glob('*/__init__.py')} >= set(ROOMS)
+
 def test_the_library_never_imports_what_only_developers_have():
     for p in (ROOT / 'emotionwave').rglob('*.py'):
-        names = {a.name.split('.')[0] for n in ast.walk(ast.parse(p.read_text('utf-8'))) if isinstance(n, ast.Import) for a in n.names}
-        names |= {n.module.split('.')[0] for n in ast.walk(ast.parse(p.read_text('utf-8'))) if isinstance(n, ast.ImportFrom) and n.module and not n.level}
-        assert not names & {'sklearn', 'miditok', 'music21', 'nbdev', 'fastcore', 'jupytext', 'pytest', 'pickle', 'dill', 'joblib'}, p.name
+        names = set()
+        for n in ast.walk(syntax(p)):
+            if isinstance(n, ast.Import): names |= {a.name.split('.')[0] for a in n.names}
+            elif isinstance(n, ast.ImportFrom) and n.module and not n.level: names.add(n.module.split('.')[0])
+        assert not names & {'sklearn', 'miditok', 'music21', 'nbdev', 'fastcore', 'jupytext', 'pytest',
+                            'pickle', 'dill', 'joblib'}, p.name
 
 def test_nothing_in_the_library_prints():
     for m in ORDER:
-        calls = [n for n in ast.walk(ast.parse(module_file(m).read_text('utf-8'))) if isinstance(n, ast.Call) and getattr(n.func, 'id', '') == 'print']
+        calls = [n for n in ast.walk(syntax(module_file(m))) if isinstance(n, ast.Call) and getattr(n.func, 'id', '') == 'print']
         assert not calls, m
 
 def test_no_file_is_a_pickle_or_too_large():

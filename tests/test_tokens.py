@@ -3,8 +3,8 @@ import json, subprocess, sys
 import numpy as np
 import pytest
 from emotionwave.music.song import Song
-from emotionwave.music.tokens import BAR, DURATION, KINDS, PITCH, POSITION, TIMESIG, VELOCITY, Bars, Grammar, State, TokenConfig
-                                Tokenizer, shift)
+from emotionwave.music.tokens import (
+    BAR, DURATION, KINDS, PITCH, POSITION, TIMESIG, VELOCITY, Bars, Grammar, State, TokenConfig, Tokenizer, shift)
 
 TOKENS, PLAIN = Tokenizer(), Tokenizer(TokenConfig(unique=False))
 METERS = [(4, 4), (3, 4), (6, 8), (2, 2), (7, 8), (12, 8), (5, 4), (1, 8), (3, 16), (15, 8), (11, 4), (3, 2)]
@@ -272,7 +272,7 @@ def test_other_wrong_values_are_refused():
 
 
 def test_miditok_is_not_needed_to_tokenize():
-    code = "import sys; sys.modules['miditok'] = None; import emotionwave.tokens; assert 'torch' not in sys.modules"
+    code = "import sys; sys.modules['miditok'] = None; import emotionwave.music.tokens; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, '-c', code], check=True)
 
 

@@ -69,7 +69,7 @@ def test_the_bag_of_notes_makes_the_latent_tell_one_bar_from_another(learn):
     for step in range(config.steps): train_step(model, optimizer, batch, config, step)
     with torch.no_grad():
         mu, _ = model.eval().encode(batch['notes'], batch['there'].shape[1])
-        own, mean = (float(model.unnamed(z, batch['notes']) / (batch['notes'][..., 0] >= 0).sum()) for z in (mu, mu.mean((0, 1)).expand_as(mu)))
+        own, mean = (float(model.bag_loss(z, batch['notes']) / (batch['notes'][..., 0] >= 0).sum()) for z in (mu, mu.mean((0, 1)).expand_as(mu)))
     assert own < mean - .3                                                     # nats a note: by the bar's own latent, by the mean of all
 
 def test_the_latent_is_asked_from_its_waking_on(learn):

@@ -2,15 +2,14 @@
 import math, subprocess, sys
 import numpy as np, pytest
 from emotionwave.hearing.events import note_events
-from emotionwave.recipes.hearing import pretrain
 from emotionwave.hearing.features import GROUPS
 from emotionwave.music.song import Song
 from emotionwave.music.keys import Key
-from emotionwave.hearing.classifiers import MIN_NOTES, hear, Listener
+from emotionwave.music.modes import swap_mode
+from emotionwave.hearing.classifiers import MIN_NOTES, Listener, hear, load_judge, load_labeller, load_listener
 from emotionwave.hearing.explanations import explain
 from emotionwave.data.corpora import labelled_clips
-from emotionwave.recipes.hearing import calibration_error, cross_validate, fit_judge, fit_labeller
-                                 load_judge, load_labeller, load_listener, swap_mode, vary)
+from emotionwave.recipes.hearing import calibration_error, cross_validate, fit_judge, fit_labeller, pretrain, vary
 from pieces import first_notes, odd, piece
 
 
@@ -28,7 +27,7 @@ def test_swapping_the_mode_twice_gives_the_song_back():
 
 
 def test_shipped_weights_are_small_and_load_without_torch_for_labeller_and_listener():
-    code = ('import sys, numpy as np; from emotionwave.midi import Song; from emotionwave.valence import load_labeller, load_listener;'
+    code = ('import sys, numpy as np; from emotionwave.music import Song; from emotionwave.hearing import load_labeller, load_listener;'
             's = Song(np.arange(16) * 240, [240] * 16, 60 + np.arange(16) % 8, [64] * 16);'
             'assert all(0 < c.predict(s)[0] < 1 for c in (load_labeller(), load_listener())); assert not {"torch", "pandas", "matplotlib"} & set(sys.modules)')
     subprocess.run([sys.executable, '-c', code], check=True)

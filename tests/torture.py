@@ -14,8 +14,8 @@ import torch
 from emotionwave.generate.piece import Part, readable_meter
 from emotionwave.generate.keep import KEEPS, Keep
 from emotionwave.generate.decoder import QuickDecoder
-from emotionwave.generate.rules import Control
-from emotionwave.generate.sampler import write_window
+from emotionwave.generate.requests import SWITCHES, rules_of
+from emotionwave.generate.sampler import Control, write_window
 from emotionwave.learn.checkpoint import default_checkpoint
 from emotionwave.generate.versions import transfer
 from emotionwave.music.song import MidiError, Song
@@ -55,12 +55,14 @@ def scribble(quick, tokenizer, seed, rows=32):
     part = Part.of(encoded, tokenizer, read, Key(tonic, 'minor' if rng.random() < .5 else 'major', 1.), max_bar_tokens=60)
     K, model = len(part.opening), quick.model
     keep = Keep(read, part, tokenizer, tonic, tuple(k for k in KEEPS if rng.random() < .15))
-    control = Control(float(rng.choice([0, 1, 7, 70])), float(rng.choice([0, 1, 5])), float(rng.choice([0, 3, 1000])), bool(rng.random() < .5), float(rng.choice([0, .9, 5])), float(rng.choice([.01, .95, 1.])),
-                      busy=range_of(rng, 17, K), full=range_of(rng, 9, K))
+    guidance, eased, anchor = float(rng.choice([0, 1, 7, 70])), float(rng.choice([0, 1, 5])), float(rng.choice([0, 3, 1000]))
+    without = tuple(name for name in SWITCHES if rng.random() < .1)
+    rules = rules_of(keep, anchor, busy=range_of(rng, 17, K), full=range_of(rng, 9, K), without=without)
+    control = Control(guidance, eased, tuple(rules), loud=bool(rng.random() < .5), temperature=float(rng.choice([0, .9, 5])), top_p=float(rng.choice([.01, .95, 1.])))
     z = torch.tensor(rng.normal(size=(2 * rows, K, model.config.latent)) * rng.choice([1, 5]), dtype=torch.float32)
     encode, model.encode = model.encode, lambda notes, bars: (z, None)
     try:
-        written = write_window(quick, tokenizer, part, random_conditions(model.config, rng, rows, K), rng.random(len(part.notes)) < rng.random(), [[] for _ in range(rows)], 0, K, control,
+        written, _ = write_window(quick, tokenizer, part, random_conditions(model.config, rng, rows, K), rng.random(len(part.notes)) < rng.random(), [[] for _ in range(rows)], 0, K, control,
                                [np.random.default_rng([seed, r]) for r in range(rows)], keep)
     finally: model.encode = encode
     grammar = Grammar(tokenizer)

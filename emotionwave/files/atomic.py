@@ -11,9 +11,9 @@ from pathlib import Path
 
 # %% ../../nbs/000_files.atomic.ipynb #00000005
 def write_atomic(
-    path,              # where the file goes
+    path:str | os.PathLike,  # where the file goes
     data:bytes,        # all of it
-):
+)->None:
     "Write a file so that it is there whole or not at all."
     path = Path(path)
     if path.is_dir(): raise IsADirectoryError(f'{path}: a directory; give a file name')

@@ -39,7 +39,8 @@ class QuickDecoder:
         self.given, self.length, self.bars = given, torch.zeros(R, dtype=torch.long), None
         self.memory = [[m.to(self.dtype) for m in kv] for kv in memory]
         self.seen = bias_of(F.pad(torch.arange(K)[:, None] == skeleton, (1, 0), value=True)).to(self.dtype)   # (K, 1 + S)
-        self.cache, self.clean = [torch.zeros(2, R, self.heads, 0, d // self.heads, dtype=self.dtype) for _ in self.layers], 0
+        empty = torch.zeros(2, R, self.heads, 0, d // self.heads, dtype=self.dtype)   # keys and values
+        self.cache, self.longest = [empty for _ in self.layers], 0
         return self
 
     def copy_rows(self,
@@ -61,17 +62,29 @@ class QuickDecoder:
         "Lay out some rows anew, with room for `size` ids each."
         for i, c in enumerate(self.cache):
             new = c.new_empty(2, len(self.length), self.heads, size, c.shape[-1])
-            new[:, :, :, :self.clean] = c[:, rows, :, :self.clean]
+            new[:, :, :, :self.longest] = c[:, rows, :, :self.longest]
             self.cache[i] = new
 
     def _room(self, n):
         "Make room for `n` ids a row."
         if n > self.cache[0].shape[3]:
-            self._lay(slice(None), max(256, 2 * n))
-            self.cos, self.sin = (t[0, 0] for t in rotation(torch.arange(max(256, 2 * n)), self.width // self.heads))   # (size, D/2)
-        if n > self.clean:                                                    # a shorter row is read up to here, too, at no weight; what is no number would still count
-            for c in self.cache: c[:, :, :, self.clean:n + 64] = 0
-            self.clean = min(n + 64, self.cache[0].shape[3])
+            size = max(256, 2 * n)
+            self._lay(slice(None), size)
+            turn = rotation(torch.arange(size), self.width // self.heads)
+            self.cos, self.sin = (t[0, 0] for t in turn)                      # (size, D/2)
+        self.longest = max(self.longest, n)
+
+    def _spans(self, count):
+        """Where each row that is fed stands: row, its ids among all (slice), first and last place in the cache,
+        and what its ids may look at (T, last), `None` for all before."""
+        spans, start = [], 0
+        for row, (first, new) in enumerate(zip(self.length.tolist(), count.tolist())):
+            if not new: continue
+            places = torch.arange(first + new)
+            past = bias_of(places <= places[first:, None]).to(self.dtype) if new > 1 else None
+            spans.append((row, slice(start, start + new), first, first + new, past))
+            start += new
+        return spans
 
     @torch.inference_mode()
     def feed(self,
@@ -80,16 +93,15 @@ class QuickDecoder:
         count,             # (R,) how many of a row's ids count
     )->torch.Tensor:       # (M, V) logits for what follows each that counts, row after row
         "Take in ids."
-        R, T = ids.shape
-        row, col = torch.nonzero(torch.arange(T) < count[:, None], as_tuple=True)   # (M,) ids that count; products are made of these alone
+        counts = torch.arange(ids.shape[1]) < count[:, None]
+        row, col = torch.nonzero(counts, as_tuple=True)                       # (M,) ids that count; products are made of these alone
         at = self.length[row] + col
-        n = int(at.max()) + 1
-        self._room(n)
-        turn = self.cos[at][:, None], self.sin[at][:, None]                   # (M, 1, D/2)
-        past = bias_of(torch.arange(n) <= self.length[:, None, None] + torch.arange(T)[:, None])[:, None].to(self.dtype)   # (R, 1, T, n)
+        self._room(int(at.max()) + 1)
+        turn, spans = (self.cos[at][:, None], self.sin[at][:, None]), self._spans(count)   # (M, 1, D/2) each
         bar, x = bar[row, col], self.model.tokens.weight[ids[row, col]]
         given, (seen, near) = self.given[row, bar], self._near(bar)
-        for layer, memory, cache in zip(self.layers, near, self.cache): x = self._layer(x + given, layer, memory, cache, (R, T, n), row, col, at, turn, past, seen)
+        for layer, memory, cache in zip(self.layers, near, self.cache):
+            x = self._layer(x + given, layer, memory, cache, turn, spans, seen)
         self.length = self.length + count
         return F.linear(self._norm(x, self.model.norm_out.weight), self.model.tokens.weight)
 
@@ -103,20 +115,30 @@ class QuickDecoder:
 
     def _norm(self, x, weight): return F.layer_norm(x, (self.width,), weight)
 
-    def _layer(self, x, layer, memory, cache, size, row, col, at, turn, past, seen):
-        "One layer over the ids (M, d) of all rows; see `emotionwave.model.Layer`."
+    def _product(self, x, weight, bias=None):
+        "Multiply ids (M, d) by a matrix, in the decoder's precision."
+        extra = -len(x) % 16 if self.dtype == torch.bfloat16 and len(x) > 16 else 0   # few sizes: for each there is code that is made and kept
+        x = x.to(self.dtype)
+        return F.linear(F.pad(x, (0, 0, 0, extra)), weight, bias)[:len(x)] if extra else F.linear(x, weight, bias)
+
+    def _look_back(self, qkv, cache, turn, spans):
+        "Attention (M, d) of ids over those before them in their row, from queries, keys and values (M, 3 d), which are kept."
+        qk, v = qkv.view(len(qkv), 3 * self.heads, -1).split([2 * self.heads, self.heads], 1)
+        q, k = rotate(qk.float(), *turn).to(self.dtype).transpose(0, 1).split(self.heads)   # (H, M, D) each
+        keys, values, y = *cache, torch.empty_like(v)
+        for row, ids, first, last, past in spans:                             # rows have different lengths; side by side, most products would be of padding
+            keys[row, :, first:last], values[row, :, first:last] = k[:, ids], v[ids].transpose(0, 1)
+            before = keys[row:row + 1, :, :last], values[row:row + 1, :, :last]
+            y[ids] = F.scaled_dot_product_attention(q[None, :, ids], *before, past)[0].transpose(0, 1)
+        return y.flatten(1)
+
+    def _layer(self, x, layer, memory, cache, turn, spans, seen):
+        "One layer over the ids (M, d) of all rows; see `emotionwave.networks.attention.Layer`."
         norm1, qkv, out, norm2, cross_q, cross_out, norm3, up, up_bias, down, down_bias = layer
-        (R, T, n), M, H = size, len(x), self.heads
-        extra = -M % 16 if M > 16 else 0                                      # few sizes: for each there is code that is made and kept
-        product = lambda y, w, b=None: F.linear(F.pad(y.to(self.dtype), (0, 0, 0, extra)) if extra else y.to(self.dtype), w, b)[:M]
-        qk, v = product(self._norm(x, norm1), qkv).view(M, 3 * H, -1).split([2 * H, H], 1)
-        qk = rotate(qk.float(), *turn).to(self.dtype)
-        cache[0][row, :, at], cache[1][row, :, at] = qk[:, H:], v
-        q = qk.new_zeros(R, T, H, qk.shape[-1])
-        q[row, col] = qk[:, :H]
-        y = F.scaled_dot_product_attention(q.transpose(1, 2), cache[0][:, :, :n], cache[1][:, :, :n], past)   # (R, H, T, D)
-        x = x + product(y.transpose(1, 2)[row, col].flatten(1), out)
-        q = product(self._norm(x, norm2), cross_q).view(M, H, -1).transpose(0, 1)[None]    # (1, H, M, D)
+        y = self._look_back(self._product(self._norm(x, norm1), qkv), cache, turn, spans)
+        x = x + self._product(y, out)
+        q = self._product(self._norm(x, norm2), cross_q).view(len(x), self.heads, -1).transpose(0, 1)[None]   # (1, H, M, D)
         y = F.scaled_dot_product_attention(q, *memory, seen)
-        x = x + product(y[0].transpose(0, 1).flatten(1), cross_out)
-        return x + product(F.gelu(product(self._norm(x, norm3), up, up_bias), approximate=self.gelu), down, down_bias)
+        x = x + self._product(y[0].transpose(0, 1).flatten(1), cross_out)
+        wide = F.gelu(self._product(self._norm(x, norm3), up, up_bias), approximate=self.gelu)
+        return x + self._product(wide, down, down_bias)

@@ -279,8 +279,8 @@ def _batches(cost, most):
 
 # %% ../../nbs/061_hearing.attributes.ipynb #0000001e
 def attributes_of(
-    songs,             # list of Songs
-    spans,             # for each song an (F, 2) array of ticks: a piece is the notes with onsets from the first up to, not at, the second
+    songs:list[Song],  # list of Songs
+    spans:list[np.ndarray],  # for each song an (F, 2) array of ticks: a piece is the notes with onsets from the first up to, not at, the second
 )->np.ndarray:         # (all F, A) float64, columns as `attribute_names`; a piece without notes is all 0
     "Measure many stretches of many songs at once, each as if its bars had been cut out."
     if len(songs) != len(spans): raise ValueError(f'spans must be one array for each of {len(songs)} songs, got {len(spans)}')
@@ -296,7 +296,7 @@ def attributes_of(
     return out
 
 def attributes_table(
-    songs,             # list of Songs, of any length
+    songs:list[Song],  # list of Songs, of any length
 )->np.ndarray:         # (N, A) float64, columns as `attribute_names`
     "Measure many songs at once."
     return attributes_of(songs, [np.array([[0, 1 << 29]])] * len(songs))

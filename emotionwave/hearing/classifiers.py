@@ -29,13 +29,13 @@ class Heard(NamedTuple):
     arousal:np.ndarray    # (N,) P(high), 0..1
 
     @property
-    def quadrants(self):
+    def quadrants(self)->np.ndarray:
         "P(Q1) .. P(Q4) (N, 4); each row sums to 1."
         v, a = self.valence, self.arousal
         return np.stack([v * a, (1 - v) * a, (1 - v) * (1 - a), v * (1 - a)], 1)
 
     @property
-    def quadrant(self):
+    def quadrant(self)->np.ndarray:
         "The likeliest (N,), 1..4; 0 for a song of fewer than 8 notes."
         return np.where(np.isnan(self.valence), 0, np.nan_to_num(self.quadrants).argmax(1) + 1)
 
@@ -48,12 +48,12 @@ def _windows(part, length=16., hop=8.):
     spans = [np.searchsorted(part[0], (at, at + length)) for at in first + np.linspace(0, last - first - length, min(hops, 400) + 1)]
     return [part[:, a:b] for a, b in spans if b - a >= 16]
 
-def cut_windows(parts):
+def cut_windows(parts:list[np.ndarray])->tuple[list, np.ndarray]:
     "The parts and all their windows, in one list; the part (W,) that each window is of."
     windows = [_windows(part) for part in parts]
     return parts + [w for own in windows for w in own], np.repeat(np.arange(len(parts)), [len(own) for own in windows])
 
-def with_windows(values, owner, songs):
+def with_windows(values:np.ndarray, owner:np.ndarray, songs:int)->np.ndarray:
     "Mean of the values (N + W, ...) of N whole songs and of the mean of their windows, whose songs are `owner` (W,)."
     whole, windows = values[:songs], values[songs:]
     count = np.bincount(owner, minlength=songs)[:, None]
@@ -71,7 +71,7 @@ class Classifier:
     ):
         self.config, self.weights = config, weights
 
-    def logits(self, songs):
+    def logits(self, songs:list[Song])->np.ndarray:
         "Log odds (N, 2) of valence and arousal; each kind has its own."
         raise NotImplementedError
 
@@ -81,7 +81,7 @@ class Classifier:
         return self.weigh(with_windows(self.votes(measure(parts)), owner, len(songs)))
 
     def hear(self,
-        songs,         # one `Song` or a list of them, of any length
+        songs:Song | list[Song],  # one `Song` or a list of them, of any length
     )->Heard:          # of N songs
         "Say how probably people would call each song positive, and energetic."
         songs = [songs] if isinstance(songs, Song) else list(songs)
@@ -94,21 +94,21 @@ class Classifier:
         return Heard(*heard.T)
 
     def predict(self,
-        songs,         # as for `hear`
+        songs:Song | list[Song],  # as for `hear`
     )->np.ndarray:     # (N,) P(positive valence), 0..1; NaN for a song of fewer than 8 notes
         "Say how probably people would call each song positive."
         return self.hear(songs).valence
 
     @property
-    def fingerprint(self):
+    def fingerprint(self)->str:
         "What tells one classifier from another, short."
         h = hashlib.sha1(json.dumps(self.config, sort_keys=True).encode())
         for name in sorted(self.weights): h.update(name.encode() + np.ascontiguousarray(self.weights[name]).tobytes())
         return f'{self.kind} {h.hexdigest()[:16]}'
 
     def save(self,
-        folder,        # made if it is not there
-    ):
+        folder:str | Path,  # made if it is not there
+    )->None:
         "Write `config.json` and `model.safetensors`, each whole or not at all."
         from safetensors.numpy import save
         folder = Path(folder)
@@ -118,8 +118,8 @@ class Classifier:
 
     @classmethod
     def load(cls,
-        folder,        # as `save` wrote it
-    ):
+        folder:str | Path,  # as `save` wrote it
+    )->'Classifier':
         "Read a classifier back; nothing is unpickled."
         from safetensors.numpy import load
         folder = Path(folder)
@@ -140,13 +140,13 @@ class Labeller(Classifier):
     kind = 'labeller'
 
     def logits(self,
-        songs,         # list of N Songs with at least one note
+        songs:list[Song],  # list of N Songs with at least one note
     )->np.ndarray:     # (N, 2) of valence and arousal, calibrated
         "Add up the learners' votes over whole songs and their windows."
         return self._logits(songs, measure_features)
 
     def votes(self,
-        x,             # (R, F) as from `measure_features`
+        x:np.ndarray,  # (R, F) as from `measure_features`
     )->np.ndarray:     # (R, 4): the kernel machine's valence and arousal, then the trees'
         "Ask each learner for itself."
         x, w = np.asarray(x, np.float32), self.weights | {'centres': self.weights['centres'].astype(np.float32)}
@@ -158,7 +158,7 @@ class Labeller(Classifier):
         return votes
 
     def weigh(self,
-        votes,         # (R, 4)
+        votes:np.ndarray,  # (R, 4)
     )->np.ndarray:     # (R, 2) log odds of valence and arousal
         "Add up votes by the weights that were fitted to clips the learners had not seen."
         stack = self.weights['stack']                                              # (2, 3): for each target two weights and a shift
@@ -170,13 +170,13 @@ class Listener(Labeller):
 
 # %% ../../nbs/065_hearing.classifiers.ipynb #00000012
 def load_labeller(
-    folder=None,       # None: the one that ships with the package
+    folder:str | Path | None=None,  # None: the one that ships with the package
 )->Labeller:
     "Load the classifier that labels training data."
     return Labeller.load(MODELS / 'labeller' if folder is None else folder)
 
 def load_listener(
-    folder=None,       # None: the one that ships with the package
+    folder:str | Path | None=None,  # None: the one that ships with the package
 )->Listener:
     "Load the most accurate classifier, for your own files; not for labelling training data, and never for judging."
     return Listener.load(MODELS / 'listener' if folder is None else folder)
@@ -187,38 +187,38 @@ class Judge(Classifier):
     kind = 'judge'
 
     def logits(self,
-        songs,         # list of N Songs with at least one note
+        songs:list[Song],  # list of N Songs with at least one note
     )->np.ndarray:     # (N, 2) of valence and arousal, calibrated
         "Summarise what the notes look like in whole songs and their windows, and weigh it."
         return self._logits(songs, lambda parts: summaries(self.trunk, events_of(parts)))
 
     @property
-    def trunk(self):
+    def trunk(self)->dict:
         "Weights of the network, name: array."
         return {name.removeprefix('trunk.'): v for name, v in self.weights.items() if name.startswith('trunk.')}
 
     def votes(self,
-        x,             # (R, 5 D + 96) as from `summaries`
+        x:np.ndarray,  # (R, 5 D + 96) as from `summaries`
     )->np.ndarray:     # (R, 2) log odds of valence and arousal, before calibration
         "Ask the logistic regressions."
         return run_linear(x, self.weights)
 
     def weigh(self,
-        votes,         # (R, 2)
+        votes:np.ndarray,  # (R, 2)
     )->np.ndarray:     # (R, 2) log odds of valence and arousal
         "Calibrate votes."
         return votes * self.weights['stack'][:, 0] + self.weights['stack'][:, 1]
 
 def load_judge(
-    folder=None,       # None: the one that ships with the package
+    folder:str | Path | None=None,  # None: the one that ships with the package
 )->Judge:
     "Load the classifier that judges what a model makes; it has not seen the labeller's clips."
     return Judge.load(MODELS / 'judge' if folder is None else folder)
 
 # %% ../../nbs/065_hearing.classifiers.ipynb #0000001b
 def hear(
-    songs,             # one `Song` or a list of them, of any length
-    classifier=None,   # None: the listener
+    songs:Song | list[Song],  # one `Song` or a list of them, of any length
+    classifier:Classifier | None=None,  # None: the listener
 )->Heard:              # valence, arousal, quadrants and quadrant of N songs
     "Hear how songs feel."
     return (load_listener() if classifier is None else classifier).hear(songs)
@@ -231,15 +231,15 @@ class Opinion(Classifier):
     kind = 'opinion'
 
     def logits(self,
-        songs,         # list of N Songs with at least one note
+        songs:list[Song],  # list of N Songs with at least one note
     )->np.ndarray:     # (N, 2) log odds of valence and arousal
         "Weigh the attributes of songs."
         return run_linear(barless(songs), self.weights)
 
-def barless(songs): return attributes_table(songs)[:, [attribute_names.index(n) for n in BARLESS]]
+def barless(songs:list[Song])->np.ndarray: return attributes_table(songs)[:, [attribute_names.index(n) for n in BARLESS]]
 
 def load_opinion(
-    folder=None,       # `None` for the one that ships with the package
+    folder:str | Path | None=None,  # `None` for the one that ships with the package
 )->Opinion:
     "Load the second opinion."
     return Opinion.load(MODELS / 'opinion' if folder is None else folder)

@@ -43,7 +43,7 @@ def _events(notes):
         (velocity - notes.mean(velocity, song)[song]) / (notes.sd(velocity, song)[song] + 5)], 1).astype(np.float32)
 
 def events_of(
-    parts,             # list of S arrays (4, n) as from `in_seconds`, each of at least one note
+    parts:list[np.ndarray],  # list of S arrays (4, n) as from `in_seconds`, each of at least one note
 )->list:               # of S arrays (n, 10) as from `note_events`
     "Describe the notes of many songs at once."
     events = []
@@ -79,8 +79,8 @@ def _windows_of(events):
     return parts, np.array(owner, int)
 
 def summaries(
-    weights,           # name: array, as from `pretrain`
-    events,            # list of N arrays (n, 10) as from `events_of`
+    weights:dict,      # name: array, as from `pretrain`
+    events:list[np.ndarray],  # list of N arrays (n, 10) as from `events_of`
     batch:int=16,      # windows heard at once
 )->np.ndarray:         # (N, 5 D + 96)
     "Sum up what the notes of each song look like, and which degrees and steps they are."

@@ -7,11 +7,13 @@ __all__ = ['Explanation', 'explain']
 
 # %% ../../nbs/066_hearing.explanations.ipynb #00000002
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 import numpy as np
+if TYPE_CHECKING: import pandas as pd
 from ..music.song import Song
 from .features import FAMILIES, GROUPS, feature_group, in_seconds, measure_features
 from .learners import sigmoid
-from .classifiers import MIN_NOTES, cut_windows, load_listener, with_windows
+from .classifiers import MIN_NOTES, Labeller, cut_windows, load_listener, with_windows
 
 # %% ../../nbs/066_hearing.explanations.ipynb #00000005
 @dataclass(frozen=True, eq=False)
@@ -32,7 +34,7 @@ class Explanation:
 
     def table(self,
         most:int=3,    # families named in each row
-    ):                 # pandas DataFrame, the strongest group first
+    )->'pd.DataFrame':  # pandas DataFrame, the strongest group first
         "Make a row for each group: its part, and the families in it that say most."
         import pandas as pd
         says = ['happier' if part > .1 else 'sadder' if part < -.1 else '' for part in self.parts]
@@ -40,8 +42,8 @@ class Explanation:
         return table.sort_values('part', key=abs, ascending=False)
 
     def plot(self,
-        axes=None,     # two matplotlib axes, for P and for the parts; None makes new ones
-    ):                 # those axes
+        axes:tuple | None=None,  # two matplotlib axes, for P and for the parts; None makes new ones
+    )->tuple:          # those axes
         "Draw P(positive) along the bars, and under it the five strongest groups' parts."
         import matplotlib.pyplot as plt
         top, low = plt.subplots(2, 1, figsize=(7, 3.6), sharex=True, layout='constrained')[1] if axes is None else axes
@@ -87,7 +89,7 @@ def _around_bars(song, around, most):
 # %% ../../nbs/066_hearing.explanations.ipynb #00000007
 def explain(
     song:Song,         # at least 8 notes
-    classifier=None,   # a `Labeller` or `Listener`; None: the listener
+    classifier:Labeller | None=None,  # a `Labeller` or `Listener`; None: the listener
     around:int=4,      # bars heard together for the curve; more where they have fewer than 8 notes
     most:int=128,      # points of the curve; a longer song is asked every second, third .. bar
 )->Explanation:

@@ -30,7 +30,7 @@ def in_seconds(
     return np.stack([song.seconds(song.onset), song.seconds(song.onset + song.duration), song.pitch, song.velocity]).astype(float)
 
 def chunks(
-    sizes,             # notes of each song
+    sizes:list[int],   # notes of each song
     most:int=1 << 17,  # notes of a span
     rows:int=1024,     # songs of a span
 )->list:               # of (a, b): songs a..b-1
@@ -61,30 +61,30 @@ class Notes:
         self.total = np.maximum(np.maximum.reduceat(self.start + self.held, first), .5)   # (S,) s
 
     @cached_property
-    def log_held(self):
+    def log_held(self)->np.ndarray:
         "Log seconds (N,) that notes are held."
         return np.log(np.clip(self.held, .02, 8))
 
-    def shares(self, bins, kinds, song, weight=None):
+    def shares(self, bins:np.ndarray, kinds:int, song:np.ndarray, weight:np.ndarray | None=None)->np.ndarray:
         "Histogram (S, kinds) of `bins` (M,) int in rows that sum to 1, or to 0 where there is nothing."
         counts = np.bincount(song * kinds + bins, weight, self.songs * kinds).reshape(self.songs, kinds)
         return counts / np.maximum(counts.sum(1, keepdims=True), 1e-9)
 
-    def mean(self, x, song):
+    def mean(self, x:np.ndarray, song:np.ndarray)->np.ndarray:
         "Mean (S,) of `x` (M,)."
         return np.bincount(song, x, self.songs) / np.maximum(np.bincount(song, minlength=self.songs), 1)
 
-    def sd(self, x, song):
+    def sd(self, x:np.ndarray, song:np.ndarray)->np.ndarray:
         "Standard deviation (S,) of `x` (M,)."
         return np.sqrt(self.mean((x - self.mean(x, song)[song]) ** 2, song))
 
-    def correlation(self, x, y, song, floor):
+    def correlation(self, x:np.ndarray, y:np.ndarray, song:np.ndarray, floor:float)->np.ndarray:
         "Correlation (S,) of `x` and `y` (M,), -1..1; towards 0 where the product of their deviations is below `floor`."
         x = x - self.mean(x, song)[song]
         y = y - self.mean(y, song)[song]
         return self.mean(x * y, song) / np.maximum(np.sqrt(self.mean(x * x, song) * self.mean(y * y, song)), floor)
 
-    def quantiles(self, x, shares, song):
+    def quantiles(self, x:np.ndarray, shares:list[float], song:np.ndarray)->np.ndarray:
         "Quantiles (S, Q) of `x` (M,) by nearest rank; any number where a song has no row."
         x = x[np.lexsort((x, song))]
         count = np.bincount(song, minlength=self.songs)
@@ -108,7 +108,7 @@ def _unit(x):
 _KEYS = np.array([np.roll(_unit(p), tonic) for p in _PROFILES for tonic in range(12)])   # (24, 12) major keys, then minor keys
 
 def key_match(
-    shares,        # (S, 12) of each pitch class
+    shares:np.ndarray,  # (S, 12) of each pitch class
 )->np.ndarray:     # (S, 24) -1..1, for the 12 major keys, then the 12 minor keys
     "Correlate pitch classes with the profile of every key."
     return _unit(shares) @ _KEYS.T
@@ -194,17 +194,17 @@ class Strokes:
         return self._notes.quantiles(self._notes.pitch, (.35, .6), self._notes.song)[self.song]
 
     @cached_property
-    def has_melody(self):
+    def has_melody(self)->np.ndarray:
         "Which strokes (G,) have a note of the melody."
         return self.top >= self._bounds[:, 1]
 
     @cached_property
-    def has_bass(self):
+    def has_bass(self)->np.ndarray:
         "Which strokes (G,) have a note of the bass."
         return self.low <= self._bounds[:, 0]
 
     @cached_property
-    def gap(self):
+    def gap(self)->np.ndarray:
         "Seconds (G,) to the next stroke, .01..4; at the end of a song the gap before it, or 4."
         last = np.r_[~self.follows, True]
         gap = np.where(last, np.nan, np.r_[self.start[1:], 0] - self.start)
@@ -479,7 +479,7 @@ def _measure(parts):
     return np.nan_to_num(np.concatenate([measured[name].reshape(notes.songs, family.size) for name, family in FAMILIES.items()], 1))
 
 def measure_features(
-    songs,             # list of N Songs of at least one note each, of any length, or of (4, n) arrays as from `in_seconds`
+    songs:list[Song | np.ndarray],  # list of N Songs of at least one note each, of any length, or of (4, n) arrays as from `in_seconds`
 )->np.ndarray:         # (N, F) float64, in the order of `feature_names`, always finite
     "Measure hundreds of musical features of many songs at once."
     parts = [in_seconds(s) if isinstance(s, Song) else np.asarray(s, float) for s in songs]

@@ -11,7 +11,7 @@ import hashlib
 import numpy as np
 
 # %% ../../nbs/064_hearing.learners.ipynb #00000007
-def sigmoid(z):
+def sigmoid(z:float | np.ndarray)->float | np.ndarray:
     "Probability of log odds `z`; never quite 0 or 1."
     return 1 / (1 + np.exp(-np.clip(z, -30, 30)))
 
@@ -25,10 +25,10 @@ def _standard(x, mean, sd):
     return np.clip((x - mean) / sd, -3, 3)
 
 def fit_kernel(
-    x,                 # (R, F) rows, the first N of which are the clips themselves
-    owner,             # (R,) clip of each row
-    label,             # (N, T) 0 or 1 for each target
-    weight,            # (N,)
+    x:np.ndarray,      # (R, F) rows, the first N of which are the clips themselves
+    owner:np.ndarray,  # (R,) clip of each row
+    label:np.ndarray,  # (N, T) 0 or 1 for each target
+    weight:np.ndarray,  # (N,)
     gamma:float=.7,    # how fast similarity falls with distance
     penalty:float=.25, # lambda above
 )->dict:               # arrays mean, sd (F,), centres (N, F) float16, alpha (N, T), base (T,)
@@ -48,8 +48,8 @@ def fit_kernel(
     return {name: array.astype(np.float32) for name, array in arrays.items()} | {'centres': centres}
 
 def run_kernel(
-    x,                 # (R, F) float32
-    w,                 # arrays of `fit_kernel`
+    x:np.ndarray,      # (R, F) float32
+    w:dict,            # arrays of `fit_kernel`
     gamma:float=.7,    # that it was fitted with
 )->np.ndarray:         # (R, T) above 0 for yes
     "Ask a kernel machine."
@@ -68,11 +68,11 @@ def _best_question(binned, leaf, slope, curve, leaves, bins, l2):
     return np.unravel_index(gain.argmax(), gain.shape)
 
 def fit_trees(
-    x,                 # (R, F) rows
-    owner,             # (R,) clip of each row
-    label,             # (N,) 0 or 1
-    weight,            # (N,)
-    song,              # (N,) which piece each clip is cut from; a tree sees all clips of a piece, or none
+    x:np.ndarray,      # (R, F) rows
+    owner:np.ndarray,  # (R,) clip of each row
+    label:np.ndarray,  # (N,) 0 or 1
+    weight:np.ndarray,  # (N,)
+    song:list,         # (N,) which piece each clip is cut from; a tree sees all clips of a piece, or none
     trees:int=300,
     depth:int=4,       # questions a tree asks
     rate:float=.06,    # how far each tree goes
@@ -108,10 +108,10 @@ def fit_trees(
     return {'feature': feature, 'threshold': threshold, 'leaf': leaf}
 
 def run_trees(
-    x,                 # (R, F) float32
-    feature,           # (trees, depth), as from `fit_trees`
-    threshold,         # (trees, depth)
-    leaf,              # (trees, 2^depth)
+    x:np.ndarray,      # (R, F) float32
+    feature:np.ndarray,  # (trees, depth), as from `fit_trees`
+    threshold:np.ndarray,  # (trees, depth)
+    leaf:np.ndarray,   # (trees, 2^depth)
 )->np.ndarray:         # (R,) log odds
     "Add up the leaves that rows fall into."
     answers = (x[:, feature.ravel()] > threshold.ravel()).reshape(len(x), *feature.shape)              # (R, trees, depth)
@@ -120,9 +120,9 @@ def run_trees(
 
 # %% ../../nbs/064_hearing.learners.ipynb #00000010
 def fit_logistic(
-    x,                 # (N, n)
-    y,                 # (N,) 0 or 1
-    weight,            # (N,)
+    x:np.ndarray,      # (N, n)
+    y:np.ndarray,      # (N,) 0 or 1
+    weight:np.ndarray,  # (N,)
     l2:float=1e-3,     # penalty on all but the shift, relative to the total weight
 )->np.ndarray:         # (n + 1,) weights, and the shift
     "Fit a logistic regression by Newton's method."
@@ -138,10 +138,10 @@ def fit_logistic(
     return theta
 
 def fit_linear(
-    x,                 # (R, F) rows
-    owner,             # (R,) clip of each row
-    label,             # (N, T) 0 or 1 for each target
-    weight,            # (N,)
+    x:np.ndarray,      # (R, F) rows
+    owner:np.ndarray,  # (R,) clip of each row
+    label:np.ndarray,  # (N, T) 0 or 1 for each target
+    weight:np.ndarray,  # (N,)
     l2:float,
 )->dict:               # arrays mean, sd (F,), linear (F, T), linear_b (T,)
     "Fit logistic regressions on standardised rows, one for every target."
@@ -152,20 +152,20 @@ def fit_linear(
     return {name: array.astype(np.float32) for name, array in arrays.items()}
 
 def run_linear(
-    x,                 # (R, F)
-    w,                 # arrays of `fit_linear`
+    x:np.ndarray,      # (R, F)
+    w:dict,            # arrays of `fit_linear`
 )->np.ndarray:         # (R, T) log odds
     "Ask logistic regressions."
     return _standard(x, w['mean'], w['sd']) @ w['linear'] + w['linear_b']
 
 # %% ../../nbs/064_hearing.learners.ipynb #00000014
-def name_hash(text):
+def name_hash(text:str)->int:
     "A number of 32 bits that depends on nothing but the text."
     return int(hashlib.sha1(text.encode()).hexdigest()[:8], 16)
 
 def deal(
-    song,              # (N,) piece of each clip
-    series=None,       # (N,) series of games, '' for none; None: all ''
+    song:list[str],    # (N,) piece of each clip
+    series:list[str] | None=None,  # (N,) series of games, '' for none; None: all ''
     folds:int=10,
 )->np.ndarray:         # (N,) 0..folds - 1
     "Deal clips to folds: by series where there is one, else by song."
@@ -175,7 +175,7 @@ def deal(
     return np.array([by_series[g] if g else by_song[s] for s, g in zip(song, series)])
 
 def rarity(
-    song,              # (N,) piece of each clip
+    song:list[str],    # (N,) piece of each clip
 )->np.ndarray:         # (N,) 1 for a song's only clip, less for one of many
     "Weigh clips by the inverse root of how many their song has."
     _, which, count = np.unique(song, return_inverse=True, return_counts=True)

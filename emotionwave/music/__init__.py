@@ -4,3 +4,4 @@ from .convert import find_grid
 from .read import as_song, read_song, save
 from .keys import Key, find_key
 from .tokens import TokenConfig, Tokenizer
+from .similarity import sim_chr, sim_grv

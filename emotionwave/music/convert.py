@@ -6,7 +6,9 @@
 __all__ = ['find_grid', 'from_symusic', 'to_symusic', 'from_miditoolkit', 'to_miditoolkit', 'from_pretty_midi', 'to_pretty_midi']
 
 # %% ../../nbs/011_music.convert.ipynb #00000002
+from typing import TYPE_CHECKING
 import numpy as np
+if TYPE_CHECKING: import miditoolkit, pretty_midi, symusic
 from .song import MidiError, Song, without_change
 
 # %% ../../nbs/011_music.convert.ipynb #00000005
@@ -65,7 +67,7 @@ def find_grid(
 
 # %% ../../nbs/011_music.convert.ipynb #0000000a
 def from_symusic(
-    score,             # a `symusic.Score` in ticks
+    score:'symusic.Score',  # a `symusic.Score` in ticks
     name:str='',       # used when no track has a name
 )->Song:
     "Merge the pitched tracks of a symusic score into a `Song`."
@@ -83,7 +85,7 @@ def from_symusic(
 
 def to_symusic(
     song:Song,
-):                     # a `symusic.Score` with one piano track, in ticks
+)->'symusic.Score':    # a `symusic.Score` with one piano track, in ticks
     "Convert to symusic."
     from symusic import Score, Track, Note, Tempo, TimeSignature, ControlChange
     score, track = Score(song.tpq), Track(song.name.encode('utf-8', 'replace').decode(), 0, False)
@@ -96,7 +98,7 @@ def to_symusic(
 
 # %% ../../nbs/011_music.convert.ipynb #0000000b
 def from_miditoolkit(
-    midi,              # a `miditoolkit.MidiFile`
+    midi:'miditoolkit.MidiFile',  # a `miditoolkit.MidiFile`
     name:str='',       # used when no track has a name
 )->Song:
     "Merge the pitched instruments of a miditoolkit file into a `Song`."
@@ -109,7 +111,7 @@ def from_miditoolkit(
 
 def to_miditoolkit(
     song:Song,
-):                     # a `miditoolkit.MidiFile` with one piano instrument
+)->'miditoolkit.MidiFile':  # a `miditoolkit.MidiFile` with one piano instrument
     "Convert to miditoolkit, the object that a user edits."
     from miditoolkit import MidiFile, Instrument, Note, TempoChange, TimeSignature, ControlChange
     midi, piano = MidiFile(ticks_per_beat=song.tpq), Instrument(0, name=song.name)
@@ -122,7 +124,7 @@ def to_miditoolkit(
 
 # %% ../../nbs/011_music.convert.ipynb #0000000c
 def from_pretty_midi(
-    midi,              # a `pretty_midi.PrettyMIDI`
+    midi:'pretty_midi.PrettyMIDI',  # a `pretty_midi.PrettyMIDI`
     name:str='',       # used when no track has a name
 )->Song:
     "Merge the pitched instruments of a pretty_midi object into a `Song`, its seconds back to ticks."
@@ -137,7 +139,7 @@ def from_pretty_midi(
 
 def to_pretty_midi(
     song:Song,
-):                     # a `pretty_midi.PrettyMIDI` with one piano instrument, in seconds
+)->'pretty_midi.PrettyMIDI':  # a `pretty_midi.PrettyMIDI` with one piano instrument, in seconds
     "Convert to pretty_midi, the object that renders sound."
     from pretty_midi import PrettyMIDI, Instrument, Note, TimeSignature, ControlChange
     if song.tempo_tick[-1] > 10_000_000: raise MidiError(f'pretty_midi keeps a table of every tick up to the last tempo, here {song.tempo_tick[-1]:,}; it takes 10,000,000. Cut the song, or use to_miditoolkit')

@@ -35,7 +35,7 @@ def right_hand(
 # %% ../../nbs/015_music.hands.ipynb #0000000b
 def kept_notes(
     song:Song,
-    keep,              # names, as from `keeps_of`
+    keep:list[str],    # names, as from `keeps_of`
 )->np.ndarray:         # (N,) bool
     "Find the notes that are kept as they are."
     right, kept = right_hand(song), np.zeros(len(song), bool)

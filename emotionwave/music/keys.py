@@ -39,9 +39,9 @@ def key_fit(
     return (hist[:, None, :, None] * turned).sum(2) / (12 * spread + 1e-12)   # not a matrix product, which rounds by how many pieces there are
 
 def find_keys(
-    pitch, onset, duration,   # (N,) notes of P pieces, one piece after the other; ticks
-    first,                    # (P,) where each piece begins among the notes
-    tpq,                      # (P,) ticks per quarter note
+    pitch:np.ndarray, onset:np.ndarray, duration:np.ndarray,  # (N,) notes of P pieces, one piece after the other; ticks
+    first:np.ndarray,         # (P,) where each piece begins among the notes
+    tpq:np.ndarray,           # (P,) ticks per quarter note
 )->tuple:                     # (P,) tonics, 0 to 11; (P,) modes, 0 major, 1 minor; (P,) clarities
     "Find the keys of many pieces at once; `find_key` says how."
     P, last = len(first), np.append(first[1:], len(pitch)) - 1
@@ -67,7 +67,7 @@ def find_key(
     return keys_of([song])[0]
 
 def keys_of(
-    songs,             # list of Songs
+    songs:list[Song],  # list of Songs
 )->list:               # a `Key` each, as `find_key` gives; many at once take a fraction of the time
     "Find the keys of many songs."
     keys, some = [Key(0, 'major', 0.)] * len(songs), [i for i, s in enumerate(songs) if len(s)]

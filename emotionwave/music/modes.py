@@ -8,7 +8,7 @@ __all__ = ['DEGREE', 'STEPS', 'step_of', 'spell_major', 'swap_mode']
 # %% ../../nbs/014_music.modes.ipynb #00000002
 import numpy as np
 from .song import Song
-from .keys import find_key
+from .keys import Key, find_key
 
 # %% ../../nbs/014_music.modes.ipynb #00000005
 DEGREE = (0, 0, 1, 2, 2, 3, 3, 4, 5, 5, 6, 6)   # semitones above the tonic -> diatonic degree, accidentals forgotten
@@ -16,7 +16,7 @@ STEPS = 7 * 11                                  # diatonic steps of all MIDI pit
 
 # %% ../../nbs/014_music.modes.ipynb #00000006
 def step_of(
-    pitch,             # key-relative MIDI pitches
+    pitch:int | np.ndarray,  # key-relative MIDI pitches
 )->np.ndarray:         # diatonic steps, seven an octave
     "Forget accidentals: a major and a minor third are the same step."
     return pitch // 12 * 7 + np.array(DEGREE)[pitch % 12]
@@ -25,8 +25,8 @@ def step_of(
 _SPELL = np.array([[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 11], [0, 1, 2, 4, 3, 5, 6, 7, 9, 8, 11, 11]])  # pitch classes of a major piece, of a minor one
 
 def spell_major(
-    notes,             # (..., N, 5) note tables, key-relative, -1 is padding
-    minor,             # bool or (...,) bool, which pieces are in minor
+    notes:np.ndarray,  # (..., N, 5) note tables, key-relative, -1 is padding
+    minor:bool | np.ndarray,  # bool or (...,) bool, which pieces are in minor
     lowest:int=15,     # MIDI pitch of pitch index 0
 )->np.ndarray:         # a copy whose pitches don't tell the mode
     "Spell note tables in major."
@@ -38,7 +38,7 @@ def spell_major(
 # %% ../../nbs/014_music.modes.ipynb #0000000e
 def swap_mode(
     song:Song,
-    key=None,          # its `Key`; None: found by `find_key`
+    key:Key | None=None,  # its `Key`; None: found by `find_key`
 )->Song:               # the same piece in the parallel minor, or major
     "Move degrees 3, 6 and 7 of a piece to the parallel mode."
     key = find_key(song) if key is None else key

@@ -13,7 +13,7 @@ from .texture import SUB_BEATS, place_on_sub_beats
 
 # %% ../../nbs/019_music.similarity.ipynb #00000006
 def cosine(
-    x, y,              # (B, n) tables of counts
+    x:np.ndarray, y:np.ndarray,  # (B, n) tables of counts
 )->float:              # 0 to 1; NaN when nothing is left
     "Take the mean cosine of the rows of two tables: rows that are empty in both are left out, empty in one count 0."
     length = np.sqrt((x * x).sum(1)) * np.sqrt((y * y).sum(1))
@@ -26,16 +26,16 @@ def _counts(song, like, classes, of):
     return np.bincount(at // SUB_BEATS * classes + of(at % SUB_BEATS, song.pitch), minlength=len(bars) * classes).reshape(-1, classes).astype(float)
 
 def sim_chr(
-    a,                 # the input: path, `Song` or MIDI object; its bars count
-    b,                 # the new version
+    a:object,          # the input: path, `Song` or MIDI object; its bars count
+    b:object,          # the new version
 )->float:              # 0 (no pitch class in common) to 1 (each bar has the same pitch classes as often); NaN without any note
     "Compare which pitch classes are struck, bar by bar."
     a, b = as_song(a), as_song(b)
     return cosine(*(_counts(s, a, 12, lambda at, pitch: pitch % 12) for s in (a, b)))
 
 def sim_grv(
-    a,                 # the input: path, `Song` or MIDI object; its bars count
-    b,                 # the new version
+    a:object,          # the input: path, `Song` or MIDI object; its bars count
+    b:object,          # the new version
 )->float:              # 0 (no onset on the same sub-beat) to 1 (as many onsets on each); NaN without any note
     "Compare when notes are struck, bar by bar."
     a, b = as_song(a), as_song(b)
@@ -43,16 +43,16 @@ def sim_grv(
 
 # %% ../../nbs/019_music.similarity.ipynb #0000000b
 def sim_chr_key(
-    a,                 # the input: path, `Song` or MIDI object; its bars count
-    b,                 # the new version
+    a:object,          # the input: path, `Song` or MIDI object; its bars count
+    b:object,          # the new version
 )->float:              # 0 to 1, as `sim_chr`
     "Compare which degrees of their keys are struck, bar by bar."
     a, b = as_song(a), as_song(b)
     return cosine(*(_counts(s, a, 12, lambda at, pitch, tonic=find_key(s).tonic: (pitch - tonic) % 12) for s in (a, b)))
 
 def melody_f1(
-    a,                 # the input: path, `Song` or MIDI object; its bars count
-    b,                 # the new version
+    a:object,          # the input: path, `Song` or MIDI object; its bars count
+    b:object,          # the new version
 )->float:              # 0 to 1; NaN without any note
     "Tell how much of the top line is the same within a semitone: harmonic mean of the shares of both top lines that are in the other."
     a, b = as_song(a), as_song(b); bars = a.bar_ticks()
@@ -62,8 +62,8 @@ def melody_f1(
     return float(2 * both.sum() / (top >= 0).sum()) if (top >= 0).any() else float('nan')
 
 def kept(
-    a,                 # the input: path, `Song` or MIDI object
-    b,                 # the new version
+    a:object,          # the input: path, `Song` or MIDI object
+    b:object,          # the new version
 )->dict:               # resolution, meters, tempos, bars, grid, name: True where it is the input's
     "Check what a new version must share with its input."
     a, b = as_song(a), as_song(b)
@@ -73,7 +73,7 @@ def kept(
 
 # %% ../../nbs/019_music.similarity.ipynb #0000000e
 def chroma_likeness(
-    a, b,              # (N, 5) and (M, 5) note tables of the same bars
+    a:np.ndarray, b:np.ndarray,  # (N, 5) and (M, 5) note tables of the same bars
     lowest:int=15,     # MIDI pitch of pitch index 0
 )->float:              # 0 to 1; NaN when neither has a note
     "Compare which pitch classes two note tables strike in each bar, as `sim_chr` does."

@@ -57,8 +57,8 @@ class Song:
         return all(np.array_equal(getattr(self, f.name), getattr(other, f.name)) for f in fields(self) if f.name != 'right')
 
     @property
-    def end_tick(self): return int((self.onset + self.duration).max()) if len(self) else 0
-    def replace(self, **columns):
+    def end_tick(self)->int: return int((self.onset + self.duration).max()) if len(self) else 0
+    def replace(self, **columns)->'Song':
         "Change some columns; the new ones are checked, and notes are sorted anew if they change."
         if 'onset' in columns: columns = {'right': None} | columns            # they may be other notes
         if not columns.keys() - {'name', 'grid'}:
@@ -69,7 +69,7 @@ class Song:
         _check(song, columns)
         return song
 
-def without_change(song, **columns):
+def without_change(song:Song, **columns)->Song:
     "A copy of a song with columns that are known to be right, sorted and of the right type."
     copy = object.__new__(Song)
     copy.__dict__.update({k: v for k, v in song.__dict__.items() if k != '_bars'}, **columns)
@@ -115,7 +115,7 @@ def _check_grid(grid):
 # %% ../../nbs/010_music.song.ipynb #0000000a
 def seconds(
     song:Song,         # the song whose tempo map counts
-    ticks,             # tick or array of ticks
+    ticks:int | np.ndarray,  # tick or array of ticks
 )->np.ndarray:         # the same moments in seconds from the beginning
     "Convert ticks to seconds."
     per_quarter = np.rint(6e7 / song.tempo_bpm).astype(np.int64)              # (T,) microseconds; with them whole numbers of 1 / tpq microseconds add up exactly
@@ -128,7 +128,7 @@ def seconds(
 # %% ../../nbs/010_music.song.ipynb #0000000b
 def ticks_at(
     song:Song,         # the song whose tempo map counts
-    start_s,           # moment or array of moments, seconds from the beginning
+    start_s:float | np.ndarray,  # moment or array of moments, seconds from the beginning
 )->np.ndarray:         # nearest ticks, int64
     "Convert seconds to ticks, the inverse of `seconds`."
     per_tick = 60 / (song.tempo_bpm * song.tpq)
@@ -209,7 +209,7 @@ def unlap(
 # %% ../../nbs/010_music.song.ipynb #0000001c
 def only(
     song:Song,
-    mask,              # (N,) bool
+    mask:np.ndarray,   # (N,) bool
 )->Song:
     "Take some of a song's notes, all else as it is."
     return song.replace(**{k: getattr(song, k)[mask] for k in ('onset', 'duration', 'pitch', 'velocity')})
@@ -217,8 +217,8 @@ def only(
 # %% ../../nbs/010_music.song.ipynb #00000020
 def on_beats(
     song:Song,
-    beat_s,            # (B,) beats, seconds, rising, at least 2
-    downbeat,          # (B,) bool, which beats start a bar, at least one
+    beat_s:np.ndarray,  # (B,) beats, seconds, rising, at least 2
+    downbeat:np.ndarray,  # (B,) bool, which beats start a bar, at least one
     tpq:int=480,       # ticks per quarter of the result
 )->Song:               # grid "score"; starts with the bar of the first downbeat at or before the first note
     "Lay a song on beats: the same seconds, other ticks, bars that mean something."
@@ -249,6 +249,6 @@ def on_beats(
 def need_notes(
     song:Song,
     what:str,          # a verb: what can't be done without notes
-):
+)->None:
     "Raise `ValueError` for a song without notes."
     if not len(song): raise ValueError(f'nothing to {what}: {song.name or "the song"} has no notes; give a song with at least one')

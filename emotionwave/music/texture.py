@@ -17,7 +17,7 @@ SUB_BEATS = 16         # of a bar, whatever its meter
 
 def place_on_sub_beats(
     song:Song,         # whose onsets are placed
-    bar_tick,          # (B+1,) bar lines, ticks of `tpq` to the quarter, the input's
+    bar_tick:np.ndarray,  # (B+1,) bar lines, ticks of `tpq` to the quarter, the input's
     tpq:int,           # ticks per quarter of the bar lines; a song with others is scaled
 )->np.ndarray:         # (N,) sub-beat of each note counted from the first bar, 0 to 16 (B + 1) - 1: all that lies beyond the last bar is in one bar more
     "Place every note on the nearest sixteenth of its bar."
@@ -33,7 +33,7 @@ TEMPO_BOUNDS = (60, 75, 90, 105, 120, 135, 150)  # bpm between the eight classes
 def tempo_class(
     bpm:float,         # quarter notes a minute
     grid:str='score',  # a performance's tempo is a placeholder, so unknown
-):                     # class from 0 to 7, or `None`
+)->int | None:         # class from 0 to 7, or `None`
     "Put a tempo into its class."
     return None if grid == 'performance' else int(np.searchsorted(TEMPO_BOUNDS, bpm, 'right'))
 
@@ -42,18 +42,18 @@ RHYTHM_BOUNDS = (.2, .25, .32, .38, .44, .5, .63)      # between the eight class
 POLYPHONY_BOUNDS = (2.63, 3.06, 3.5, 4, 4.63, 5.44, 6.44)  # between the eight classes of polyphony
 
 def sub_beat(
-    position,          # steps from the bar line
-    steps,             # length of the bar, steps
+    position:int | np.ndarray,  # steps from the bar line
+    steps:int | np.ndarray,  # length of the bar, steps
 )->np.ndarray:         # from 0
     "Find which of the sub-beats of its bar a place belongs to."
     return np.minimum(np.floor(np.asarray(position) * SUB_BEATS / steps + .5), SUB_BEATS - 1).astype(np.int64)
 
 def rhythm_polyphony(
-    bar,               # (N,) bar of each note, from 0
-    position,          # (N,) steps from the bar line
-    duration,          # (N,) steps
-    steps,             # (K,) length of each bar, steps
-    last=None,         # (K,) the bar after the last in which a note of bar k may sound; `None` for all
+    bar:np.ndarray,    # (N,) bar of each note, from 0
+    position:np.ndarray,  # (N,) steps from the bar line
+    duration:np.ndarray,  # (N,) steps
+    steps:np.ndarray,  # (K,) length of each bar, steps
+    last:np.ndarray | None=None,  # (K,) the bar after the last in which a note of bar k may sound; `None` for all
 )->tuple:              # rhythmic intensity (K,) 0..1, and polyphony (K,) notes
     "Measure how busy and how full each bar is."
     K = len(steps)
@@ -65,7 +65,7 @@ def rhythm_polyphony(
     return rhythm, sounding.reshape(K, SUB_BEATS).mean(1)
 
 def bar_classes(
-    rhythm, polyphony, # as from `rhythm_polyphony`
+    rhythm:np.ndarray, polyphony:np.ndarray, # as from `rhythm_polyphony`
 )->dict:               # condition -> (K,) class from 0 to 7
     "Put rhythmic intensity and polyphony into their classes."
     return dict(rhythm=np.searchsorted(RHYTHM_BOUNDS, rhythm, 'right'), polyphony=np.searchsorted(POLYPHONY_BOUNDS, polyphony, 'right'))
@@ -74,8 +74,8 @@ def bar_classes(
 BENEATH = 24                   # semitones; a bass less than so far beneath, and not an octave, takes over from a note in the left hand
 
 def next_onset(
-    onset,             # (N,) ticks, rising
-    key, wanted,       # (N,) integers from 0: what each note is, and what each waits for
+    onset:np.ndarray,  # (N,) ticks, rising
+    key:np.ndarray, wanted:np.ndarray,  # (N,) integers from 0: what each note is, and what each waits for
 )->np.ndarray:         # (N,) ticks; very late where nothing comes
     "Find when, after each note's own onset, a note is struck that is what it waits for."
     if not len(onset): return np.zeros(0, np.int64)

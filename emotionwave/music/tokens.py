@@ -58,12 +58,12 @@ class TokenConfig:
         put('time_signatures', tuple(str(s) for s in self.time_signatures))
         _check(self)
 
-    def to_json(self): return json.dumps(asdict(self))
+    def to_json(self)->str: return json.dumps(asdict(self))
 
     @classmethod
     def from_json(cls,
-        text,              # what `to_json` gave, or the dictionary in it
-    ):
+        text:str,          # what `to_json` gave, or the dictionary in it
+    )->'TokenConfig':
         "Read a configuration back."
         values = json.loads(text) if isinstance(text, str) else dict(text)
         extra = sorted(set(values) - {f.name for f in fields(cls)})
@@ -124,13 +124,13 @@ class Tokenizer:
         return range(int(self.first[k]), int(self.first[k + 1]))
 
     @cached_property
-    def fingerprint(self):
+    def fingerprint(self)->str:
         "Sixteen hexadecimal digits that differ when the vocabulary or its meaning does."
         return hashlib.sha256('\n'.join([self.config.to_json(), *self.vocab]).encode()).hexdigest()[:16]
 
 # %% ../../nbs/018_music.tokens.ipynb #00000010
 def shift(
-    tonic,             # pitch class of the tonic, 0 C to 11 B, or `None`
+    tonic:int | None,  # pitch class of the tonic, 0 C to 11 B, or `None`
 )->int:                # semitones, -6 to 5, that bring it to C the nearest way; 0 for `None`
     "Say how far key-relative pitches are moved."
     if tonic is None: return 0
@@ -262,8 +262,8 @@ Tokenizer._bars, Tokenizer._place, Tokenizer._lengths = _bars, _place, _lengths
 
 # %% ../../nbs/018_music.tokens.ipynb #0000001d
 def encode_all(self:Tokenizer,
-    songs,             # list of Songs
-    tonics=None,       # pitch class of each that becomes C, 0 to 11, or None; `None` leaves all as written
+    songs:list[Song],  # list of Songs
+    tonics:list[int | None] | None=None,  # pitch class of each that becomes C, 0 to 11, or None; `None` leaves all as written
 )->list:               # `Bars` of each
     "Write many songs as tokens, in half the time that it takes one by one."
     if not songs: return []
@@ -320,7 +320,7 @@ def _parse(self, ids):
     return rows, meter
 
 def notes(self:Tokenizer,
-    ids,               # (T,) ids of any origin
+    ids:np.ndarray,    # (T,) ids of any origin
 )->np.ndarray:         # (N, 5) bar, position in steps, and index of pitch, velocity and duration within their kinds, from 0
     "List the notes of ids; what breaks the grammar is skipped."
     return self._parse(ids)[0].T
@@ -342,7 +342,7 @@ def _song(self, columns, meter, bars):
     return Song(onset, length, pitch, self.velocities[velocity], **_beside(bars))
 
 def decode(self:Tokenizer,
-    bars,              # `Bars`, or plain ids, which get 480 ticks a quarter, 120 bpm and the meters they name
+    bars:'Bars',       # `Bars`, or plain ids, which get 480 ticks a quarter, 120 bpm and the meters they name
 )->Song:               # in the input's ticks, with its tempo map, meters, pedal, name and grid
     "Read tokens back; never raises for ids, whatever they are."
     if isinstance(bars, Bars): return self._song(*self._parse(bars.ids), bars)
@@ -369,7 +369,7 @@ Tokenizer.quantise = quantise
 # %% ../../nbs/018_music.tokens.ipynb #0000002b
 def fill(self:Tokenizer,
     bars:Bars,         # the song whose ticks, tempos and meters are kept
-    ids,               # (T,) other ids for the same bars
+    ids:np.ndarray,    # (T,) other ids for the same bars
 )->Bars:
     "Put other ids into the bars of a song."
     ids = np.asarray(ids, np.int64).reshape(-1)
@@ -432,7 +432,7 @@ class Grammar:
                      int(value) if kind == PITCH else -1 if kind == POSITION else state.pitch, state.count + 1)
 
     def valid(self,
-        ids,                   # (T,) ids from the beginning of a piece or of a bar; may end anywhere
+        ids:np.ndarray,        # (T,) ids from the beginning of a piece or of a bar; may end anywhere
     )->bool:
         "Check ids at once: True when `mask` would have let each of them pass."
         t, ids = self.tokenizer, np.asarray(ids, np.int64).reshape(-1)

@@ -43,10 +43,10 @@ def _since_class(t, pitch):
 
 # %% ../../nbs/025_networks.beats.ipynb #00000007
 def note_features(
-    start_s,           # (N,) onsets, seconds, rising
-    end_s,             # (N,) ends, seconds
-    pitch,             # (N,) MIDI pitch
-    velocity,          # (N,) 1 to 127
+    start_s:np.ndarray,  # (N,) onsets, seconds, rising
+    end_s:np.ndarray,  # (N,) ends, seconds
+    pitch:np.ndarray,  # (N,) MIDI pitch
+    velocity:np.ndarray,  # (N,) 1 to 127
 )->np.ndarray:         # (N, 72) float32
     "Describe each note by what hints at its place in the bar: register, loudness, length, its chord, and what came before and after."
     n = len(start_s); t = np.asarray(start_s, np.float64); pitch = np.asarray(pitch)
@@ -73,11 +73,11 @@ DILATIONS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 16, 2)  # frames of 40 ms, t
 N_FEATURES, CHANNELS, NOTE_CHANNELS = 10 + 8 + 6 * 9, 48, 32
 
 def activations(
-    start_s,           # (N,) onsets, seconds, rising, the first near 0
-    end_s,             # (N,) ends, seconds
-    pitch,             # (N,)
-    velocity,          # (N,)
-    weights,           # name to array
+    start_s:np.ndarray,  # (N,) onsets, seconds, rising, the first near 0
+    end_s:np.ndarray,  # (N,) ends, seconds
+    pitch:np.ndarray,  # (N,)
+    velocity:np.ndarray,  # (N,)
+    weights:dict,      # name to array
 )->np.ndarray:         # (T, 2) log-odds that a frame of 1/50 s is a beat, and that it is a downbeat
     "Run the network on one song."
     relu = lambda x: np.maximum(x, 0, out=x)

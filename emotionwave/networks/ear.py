@@ -7,7 +7,9 @@ __all__ = ['HEARD_AT_ONCE', 'Event', 'start_weights', 'layers_of', 'encode', 'pa
 
 # %% ../../nbs/023_networks.ear.ipynb #00000002
 from enum import IntEnum
+from typing import TYPE_CHECKING
 import numpy as np
+if TYPE_CHECKING: import torch
 
 # %% ../../nbs/023_networks.ear.ipynb #00000005
 class Event(IntEnum):
@@ -40,7 +42,7 @@ def start_weights(
         w |= {f'conv{i}': draw(3 * width, width, 3 * width), f'conv{i}_b': draw(3 * width, width)}
     return w
 
-def layers_of(w):
+def layers_of(w:dict)->int:
     "How many convolutions the weights have."
     return sum(name.startswith('conv') for name in w) // 2
 
@@ -56,12 +58,12 @@ def _look(w, x, no_pitch, no_time):
         no_pitch[..., None], no_time[..., None]], -1)
 
 def encode(
-    w,                 # weights, name: tensor
-    x,                 # (B, T, 10) note events
-    mask,              # (B, T) 1 where there is a note, 0 behind the end
-    no_pitch=None,     # (B, T) 1 where pitch is hidden; None: nowhere
-    no_time=None,      # (B, T) 1 where timing and loudness are hidden; None: nowhere
-):                     # (B, T, D) tensor
+    w:dict,            # weights, name: tensor
+    x:'torch.Tensor',  # (B, T, 10) note events
+    mask:'torch.Tensor',  # (B, T) 1 where there is a note, 0 behind the end
+    no_pitch:'torch.Tensor | None'=None,  # (B, T) 1 where pitch is hidden; None: nowhere
+    no_time:'torch.Tensor | None'=None,  # (B, T) 1 where timing and loudness are hidden; None: nowhere
+)->'torch.Tensor':     # (B, T, D) tensor
     "Say what each note looks like among its neighbours."
     import torch
     from torch.nn import functional as F
@@ -75,7 +77,7 @@ def encode(
         h = (h + F.gelu(F.linear(n, w[f'conv{i}'], w[f'conv{i}_b']))) * m
     return F.layer_norm(h, h.shape[-1:], w['last'], w['last_b'])
 
-def pad_events(events):
+def pad_events(events:list[np.ndarray])->'tuple[torch.Tensor, torch.Tensor]':
     "Stack events of different lengths: x (B, T, 10) and mask (B, T)."
     import torch
     T = max(map(len, events))

@@ -8,11 +8,13 @@ __all__ = ['PaperConfig', 'waves', 'PostLayer', 'PaperVAE', 'paper_loss']
 # %% ../../nbs/022_networks.paper.ipynb #00000002
 import math
 from dataclasses import dataclass, field
+from typing import Callable
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
+from torch import Tensor
 from ..music.tokens import Tokenizer
-from .attention import alone, attend, bias_of, check_sizes, cross_entropy, divergence
+from .attention import alone, attend, bias_of, check_sizes, cross_entropy, kl_divergence
 from .vae import draw_latent
 
 # %% ../../nbs/022_networks.paper.ipynb #00000005
@@ -41,8 +43,8 @@ class PaperConfig:
 def waves(
     length:int,        # positions
     d:int,             # width, even
-    device=None,
-)->torch.Tensor:       # (length, d)
+    device:torch.device | None=None,
+)->Tensor:       # (length, d)
     "Find the sinusoids that tell positions (Vaswani et al. 2017, section 3.5)."
     freq = torch.exp(torch.arange(0, d, 2, device=device) * (-math.log(10_000) / d))
     angle = torch.arange(length, device=device)[:, None] * freq
@@ -59,9 +61,9 @@ class PostLayer(nn.Module):
         self.up, self.down = nn.Linear(d, ff), nn.Linear(ff, d)
         self.norm1, self.norm2 = nn.LayerNorm(d), nn.LayerNorm(d)
 
-    def dropped(self, x): return F.dropout(x, self.drop, self.training)
+    def dropped(self, x:Tensor)->Tensor: return F.dropout(x, self.drop, self.training)
 
-    def forward(self, x, bias):
+    def forward(self, x:Tensor, bias:Tensor | None)->Tensor:
         q, k, v = self.qkv(x).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)     # (B, H, T, D) each
         h = attend(q, k, v, bias, self.drop if self.training else 0.).transpose(1, 2).flatten(2)  # (B, T, d)
         x = self.norm1(x + self.dropped(self.out(h)))
@@ -89,12 +91,12 @@ class PaperVAE(nn.Module):
         if isinstance(m, nn.LayerNorm): nn.init.normal_(m.weight, self.config.norm_start, .01)
         if getattr(m, 'bias', None) is not None: nn.init.zeros_(m.bias)
 
-    def embed(self, ids, place):
+    def embed(self, ids:Tensor, place:Tensor)->Tensor:
         "Embed ids (B, T) that stand at `place` (B, T) or (T,) from 0, (B, T, d)."
         x = self.tokens(ids) * self.config.d_model ** .5
         return F.dropout(x, self.config.dropout, self.training) + waves(ids.shape[1], self.config.d_model, ids.device)[place]
 
-    def encode(self, ids, bar, bars:int):
+    def encode(self, ids:Tensor, bar:Tensor, bars:int)->tuple[Tensor, Tensor]:
         "Read the tokens (B, T) of each bar alone into mu and logvar, each (B, K, Z), a row for each of `bars` = K bars."
         at = torch.arange(ids.shape[1], device=ids.device)
         first = torch.searchsorted(bar, torch.arange(bars, device=ids.device).repeat(len(ids), 1)).clamp(max=ids.shape[1] - 1)  # (B, K)
@@ -104,12 +106,12 @@ class PaperVAE(nn.Module):
         x = x.gather(1, first[..., None].expand(-1, -1, x.shape[-1]))          # the state of each bar's first token
         return self.to_mu(x), self.to_logvar(x)
 
-    def bar_input(self, z, conditions):
+    def bar_input(self, z:Tensor, conditions:Tensor)->Tensor:
         "Join latents (B, K, Z) and the valence classes (B, K, 3) into what every decoder layer is given, (B, K, d)."
         valence = self.valence(conditions.argmax(-1)) * self.config.valence_size ** .5
         return self.in_attention(torch.cat([z, valence], -1))
 
-    def decode(self, ids, bar, bar_input):
+    def decode(self, ids:Tensor, bar:Tensor, bar_input:Tensor)->Tensor:
         "Logits (B, T, V) for what follows each of `ids` (B, T), which stand in bars `bar` (B, T)."
         at = torch.arange(ids.shape[1], device=ids.device)
         given = bar_input.gather(1, bar[..., None].expand(-1, -1, bar_input.shape[-1]))
@@ -117,27 +119,32 @@ class PaperVAE(nn.Module):
         for layer in self.decoder: x = layer(x + given, past)
         return self.to_token(x)
 
-    def forward(self, ids, bar, notes, skeleton, conditions):
-        """Logits (B, T, V), mu and logvar (B, K, Z); z is drawn while training, else it is mu.
-        ids, bar (B, T); conditions (B, K, 3); notes and skeleton are what other networks read, this one doesn't."""
+    def forward(self,
+        ids:Tensor,             # (B, T)
+        bar:Tensor,             # (B, T) bar of each id, from 0
+        notes:Tensor | None,    # what other networks read; this one doesn't
+        skeleton:Tensor | None, # what other networks are shown; this one isn't
+        conditions:Tensor,      # (B, K, 3)
+    )->tuple:                   # logits (B, T, V), mu and logvar (B, K, Z)
+        "Say what follows each id; z is drawn while training, else it is mu."
         mu, logvar = self.encode(ids, bar, conditions.shape[1])
         z = draw_latent(mu, logvar) if self.training else mu
         return self.decode(ids, bar, self.bar_input(z, conditions)), mu, logvar
 
-    def loss(self, *args, **settings):
+    def loss(self, *args, **settings)->tuple:
         "Find the loss that this network is trained with, `paper_loss`."
         return paper_loss(*args, **settings)
 
 # %% ../../nbs/022_networks.paper.ipynb #0000001a
 def paper_loss(
-    logits,            # (B, T, V)
-    targets,           # (B, T) ids, -1 where there is nothing to say
-    mu, logvar,        # (B, K, Z)
-    bars,              # (B, K) bool, which bars are there
-    beta:float=1.,     # weight of the divergence
-    free_bits:float=.25,       # nats a dimension and bar below which the divergence isn't pressed further
-    total=alone,      # adds a sum up over the processes that share the batch
-)->tuple:              # loss; its parts: cross-entropy (nats a token), divergence (nats a bar)
-    "Find the original's loss: cross-entropy a token and divergence a dimension."
-    ce, kl = cross_entropy(logits, targets, total), divergence(mu, logvar, bars, total)   # (), (Z,)
+    logits:Tensor,  # (B, T, V)
+    targets:Tensor,  # (B, T) ids, -1 where there is nothing to say
+    mu:Tensor, logvar:Tensor,  # (B, K, Z)
+    bars:Tensor,  # (B, K) bool, which bars are there
+    beta:float=1.,     # weight of the kl
+    free_bits:float=.25,       # nats a dimension and bar below which the kl isn't pressed further
+    total:Callable=alone,  # adds a sum up over the processes that share the batch
+)->tuple:              # loss; its parts: cross-entropy (nats a token), kl (nats a bar)
+    "Find the original's loss: cross-entropy a token and kl a dimension."
+    ce, kl = cross_entropy(logits, targets, total), kl_divergence(mu, logvar, bars, total)   # (), (Z,)
     return ce + beta * kl.clamp(min=free_bits).mean(), ce.detach(), kl.sum().detach()

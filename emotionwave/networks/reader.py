@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
+from torch import Tensor
 from .attention import bias_of, Layer, rotation
 
 # %% ../../nbs/024_networks.reader.ipynb #00000005
@@ -38,7 +39,7 @@ class Reader(nn.Module):
         for l in self.layers:                                                 # residual branches start small (GPT-2)
             for m in (l.attn.out, l.down): nn.init.normal_(m.weight, std=.02 / math.sqrt(2 * config.layers))
 
-    def forward(self, notes):
+    def forward(self, notes:Tensor)->Tensor:
         "Nats (B, N, 5) of each number of each note, from notes (B, N, 5) as `read_notes` gives them; -1 is padding and costs nothing."
         said = [field(notes[..., i].clamp(min=0)) for i, field in enumerate(self.fields)]   # 5 of (B, N, d)
         x = torch.cat([self.start.expand(len(notes), 1, -1), sum(said)[:, :-1]], 1)

@@ -8,11 +8,13 @@ __all__ = ['SECRET', 'ModelConfig', 'condition_row', 'condition_slice', 'NoteEmb
 # %% ../../nbs/021_networks.vae.ipynb #00000002
 import math
 from dataclasses import dataclass, field
+from typing import Callable
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
+from torch import Tensor
 from ..music.modes import DEGREE, STEPS
-from .attention import alone, bias_of, check_sizes, cross_entropy, divergence, Layer, rotation
+from .attention import alone, bias_of, check_sizes, cross_entropy, kl_divergence, Layer, rotation
 
 # %% ../../nbs/021_networks.vae.ipynb #00000005
 @dataclass(frozen=True)
@@ -40,7 +42,7 @@ class ModelConfig:
 def condition_row(
     config:ModelConfig,
     **values,          # name -> class from 0, list of probabilities over the classes, or `None` for unknown
-)->torch.Tensor:       # (W,) weights, W = sum of classes + 1 over all conditions; "unknown" is the first of each
+)->Tensor:       # (W,) weights, W = sum of classes + 1 over all conditions; "unknown" is the first of each
     "Turn named conditions into the row of weights that the model takes; those not named are unknown."
     unknown = set(values) - set(config.conditions)
     if unknown: raise ValueError(f'no condition {sorted(unknown)}; this model has {sorted(config.conditions)}')
@@ -57,7 +59,7 @@ def condition_row(
         row += w
     return torch.tensor(row)
 
-def condition_slice(config, name):
+def condition_slice(config:ModelConfig, name:str)->slice:
     "The columns of one condition in the row of weights."
     at = 0
     for k, n in config.conditions.items():
@@ -76,7 +78,7 @@ class NoteEmbedding(nn.Module):
         self.velocity = None if skeleton else nn.Embedding(config.velocities, d)
         self.register_buffer('degree', torch.tensor(DEGREE), persistent=False)
 
-    def forward(self, notes):
+    def forward(self, notes:Tensor)->Tensor:
         bar, position, pitch, velocity, duration = notes.clamp(min=0).unbind(-1)
         pitch = pitch + self.lowest
         pc = self.degree[pitch % 12] if self.skeleton else pitch % 12
@@ -84,7 +86,7 @@ class NoteEmbedding(nn.Module):
         return x if self.skeleton else x + self.velocity(velocity)
 
 # %% ../../nbs/021_networks.vae.ipynb #00000011
-def draw_latent(mu, logvar):
+def draw_latent(mu:Tensor, logvar:Tensor)->Tensor:
     "Draw z from the Gaussian that the encoder gives (Kingma and Welling 2014, section 2.4)."
     return mu + torch.randn_like(mu) * (logvar / 2).exp()
 
@@ -107,8 +109,9 @@ class EmotionVAE(nn.Module):
         self.conditions = nn.Linear(sum(n + 1 for n in config.conditions.values()), d, bias=False)
         self.in_attention = nn.Linear(config.latent + d, d, bias=False)
         self.bag = nn.Linear(config.latent, config.positions + STEPS)        # names a bar's notes; only training asks it
-        secret = {k: n for k, n in config.conditions.items() if k in SECRET}
-        self.eavesdropper = nn.Sequential(nn.Linear(config.latent, 4 * config.latent), nn.GELU(), nn.Linear(4 * config.latent, sum(secret.values()))) if secret else None
+        secret, z = sum(n for k, n in config.conditions.items() if k in SECRET), config.latent
+        self.eavesdropper = None                                             # the adversary; tensors in checkpoints have this name
+        if secret: self.eavesdropper = nn.Sequential(nn.Linear(z, 4 * z), nn.GELU(), nn.Linear(4 * z, secret))
         self.apply(self._start)
         for l in [*self.encoder, *self.skeleton, *self.decoder]:             # residual branches start small (GPT-2)
             for m in (l.attn.out, l.down, *([l.cross.out] if l.cross else [])): nn.init.normal_(m.weight, std=.02 / math.sqrt(2 * config.decoder_layers))
@@ -118,7 +121,7 @@ class EmotionVAE(nn.Module):
         if isinstance(m, (nn.Linear, nn.Embedding)): nn.init.normal_(m.weight, std=std)
         if isinstance(m, nn.Linear) and m.bias is not None: nn.init.zeros_(m.bias)
 
-    def encode(self, notes, bars:int):
+    def encode(self, notes:Tensor, bars:int)->tuple[Tensor, Tensor]:
         "Read a note table (B, N, 5) into mu and logvar, each (B, K, Z), a row for each of `bars` = K bars."
         B, N = notes.shape[:2]
         x = torch.cat([self.bar_query.expand(B, bars, -1), self.notes(notes)], 1)        # (B, K + N, d)
@@ -127,7 +130,7 @@ class EmotionVAE(nn.Module):
         for layer in self.encoder: x = layer(x, bias)
         return self.to_latent(self.norm_z(x[:, :bars])).chunk(2, -1)
 
-    def read_skeleton(self, skeleton):
+    def read_skeleton(self, skeleton:Tensor)->Tensor:
         "Read the part of a note table that is shown, (B, S, 5), into the decoder's memory (B, 1 + S, d)."
         x, there = self.steps(skeleton), skeleton[..., 0] >= 0
         turn = rotation(torch.arange(x.shape[1], device=x.device), self.config.d_model // self.config.heads)
@@ -135,18 +138,24 @@ class EmotionVAE(nn.Module):
         for layer in self.skeleton: x = layer(x, bias, turn)
         return torch.cat([self.null_step.expand(len(x), 1, -1).to(x.dtype), self.norm_s(x)], 1)
 
-    def bar_input(self, z, conditions):
+    def bar_input(self, z:Tensor, conditions:Tensor)->Tensor:
         "Join latents (B, K, Z) and conditions (B, K, W) into what every decoder layer is given, (B, K, d)."
         return self.in_attention(torch.cat([z, self.conditions(conditions)], -1))
 
     @staticmethod
-    def see(bar, skeleton):
+    def see(bar:Tensor, skeleton:Tensor)->Tensor:
         "Mask (B, 1, T, 1 + S): a token of bar k sees the skeleton of bar k, and the null step."
         same = bar[:, :, None] == skeleton[:, None, :, 0]
         return F.pad(same, (1, 0), value=True)[:, None]
 
-    def decode(self, ids, bar, bar_input, memory, skeleton):
-        "Logits (B, T, V) for what follows each of `ids` (B, T), which stand in bars `bar` (B, T); `emotionwave.generate.decoder.QuickDecoder` says the same a few ids at a time."
+    def decode(self,
+        ids:Tensor,        # (B, T)
+        bar:Tensor,        # (B, T) bar of each id, from 0
+        bar_input:Tensor,  # (B, K, d) as from `bar_input`
+        memory:Tensor,     # (B, 1 + S, d) as from `read_skeleton`
+        skeleton:Tensor,   # (B, S, 5) note table of what is shown
+    )->Tensor:             # (B, T, V) logits of what follows each id
+        "Say what follows each id; `emotionwave.generate.decoder.QuickDecoder` says the same a few ids at a time."
         at = torch.arange(ids.shape[1], device=ids.device)
         turn, past = rotation(at, self.config.d_model // self.config.heads), bias_of(at <= at[:, None])
         given = torch.gather(bar_input, 1, bar[..., None].expand(-1, -1, bar_input.shape[-1]))
@@ -154,54 +163,65 @@ class EmotionVAE(nn.Module):
         for layer in self.decoder: x = layer(x + given, past, turn, memory, seen)
         return F.linear(self.norm_out(x), self.tokens.weight)
 
-    def memories(self, memory):
+    def memories(self, memory:Tensor)->list[tuple]:
         "Keys and values of the skeleton for each decoder layer, made once for many steps."
         return [layer.cross.keys(memory) for layer in self.decoder]
 
-    def unnamed(self, z, notes):
-        "Nats, summed over notes, by which latents (B, K, Z) fail to name the positions and diatonic steps of their bars' notes (B, N, 5)."
+    def bag_loss(self, z:Tensor, notes:Tensor)->Tensor:
+        "Cross-entropy, summed over notes (B, N, 5), of their positions and diatonic steps as their bars' latents (B, K, Z) name them."
         bar, position, pitch = notes[..., :3].unbind(-1)
         pitch = pitch.clamp(min=0) + self.config.lowest_pitch
         step = pitch // 12 * 7 + self.notes.degree[pitch % 12]
-        told = torch.gather(self.bag(z), 1, bar.clamp(min=0)[..., None].expand(-1, -1, self.bag.out_features))
-        nats = lambda logits, target: F.cross_entropy(logits.flatten(0, 1).float(), torch.where(bar < 0, -1, target).flatten(), ignore_index=-1, reduction='sum')
-        return nats(told[..., :-STEPS], position) + nats(told[..., -STEPS:], step)
+        at = bar.clamp(min=0)[..., None].expand(-1, -1, self.bag.out_features)
+        logits = torch.gather(self.bag(z), 1, at)                            # (B, N, positions + STEPS)
+        def nats(logits, targets):
+            targets = torch.where(bar < 0, -1, targets)                      # padding is no note
+            return F.cross_entropy(logits.flatten(0, 1).float(), targets.flatten(), ignore_index=-1, reduction='sum')
+        return nats(logits[..., :-STEPS], position) + nats(logits[..., -STEPS:], step)
 
-    def overheard(self, mu, bars, conditions):
-        """Nats, summed over pieces, by which an eavesdropper fails to tell `SECRET` conditions (B, K, W) from the mean of mu (B, K, Z) over bars that are there (B, K).
-        It learns to tell; the encoder gets the opposite gradient, and learns not to be overheard."""
+    def adversary_loss(self, mu:Tensor, bars:Tensor, conditions:Tensor)->Tensor:
+        """Cross-entropy, summed over pieces, of the `SECRET` conditions (B, K, W) as the adversary tells them from a piece's mean latent:
+        that of mu (B, K, Z) over bars that are there (B, K). The encoder gets its gradient reversed, and learns not to tell."""
         mean = (mu * bars[..., None]).sum(1) / bars.sum(1, keepdim=True)
-        told, nats = self.eavesdropper(2 * mean.detach() - mean), mu.new_zeros(())    # the same numbers, the gradient turned round
+        logits = self.eavesdropper(2 * mean.detach() - mean)                 # the same numbers, the gradient reversed
+        nats = mu.new_zeros(())
         for name, n in self.config.conditions.items():
             if name not in SECRET: continue
-            log, told = told[:, :n].float().log_softmax(-1), told[:, n:]
-            nats = nats - (conditions[:, 0, condition_slice(self.config, name)][:, 1:] * log).sum()   # where unknown, all weights are 0
+            log, logits = logits[:, :n].float().log_softmax(-1), logits[:, n:]
+            known = conditions[:, 0, condition_slice(self.config, name)][:, 1:]   # where unknown, all weights are 0
+            nats = nats - (known * log).sum()
         return nats
 
-    def forward(self, ids, bar, notes, skeleton, conditions):
-        """Logits (B, T, V), mu and logvar (B, K, Z), what is `unnamed` and, where there are secrets, `overheard`; z is drawn while training, else it is mu.
-        ids, bar (B, T); notes (B, N, 5), what the encoder sees; skeleton (B, S, 5), what is shown; conditions (B, K, W)."""
+    def forward(self,
+        ids:Tensor,        # (B, T)
+        bar:Tensor,        # (B, T) bar of each id, from 0
+        notes:Tensor,      # (B, N, 5) what the encoder sees
+        skeleton:Tensor,   # (B, S, 5) what the decoder is shown
+        conditions:Tensor, # (B, K, W)
+    )->tuple:              # logits (B, T, V), mu and logvar (B, K, Z), `bag_loss` and, where there are secrets, `adversary_loss`
+        "Say what follows each id; z is drawn while training, else it is mu."
         mu, logvar = self.encode(notes, conditions.shape[1])
         z = draw_latent(mu, logvar) if self.training else mu
         logits = self.decode(ids, bar, self.bar_input(z, conditions), self.read_skeleton(skeleton), skeleton)
         there = torch.arange(mu.shape[1], device=bar.device) <= bar.amax(1, keepdim=True)
-        return logits, mu, logvar, self.unnamed(z, notes), *([self.overheard(mu, there, conditions)] if self.eavesdropper else [])
+        told = [self.adversary_loss(mu, there, conditions)] if self.eavesdropper else []
+        return logits, mu, logvar, self.bag_loss(z, notes), *told
 
-    def loss(self, *args, **settings):
+    def loss(self, *args, **settings)->tuple:
         "Find the loss that this network is trained with, `vae_loss`."
         return vae_loss(*args, **settings)
 
 # %% ../../nbs/021_networks.vae.ipynb #00000021
 def vae_loss(
-    logits,            # (B, T, V)
-    targets,           # (B, T) ids, -1 where there is nothing to say
-    mu, logvar,        # (B, K, Z)
-    bars,              # (B, K) bool, which bars are there
-    beta:float=.5,     # weight of the divergence
+    logits:Tensor,  # (B, T, V)
+    targets:Tensor,  # (B, T) ids, -1 where there is nothing to say
+    mu:Tensor, logvar:Tensor,  # (B, K, Z)
+    bars:Tensor,  # (B, K) bool, which bars are there
+    beta:float=.5,     # weight of the kl
     free_bits:float=.1,# nats a dimension and bar that cost nothing
-    total=alone,      # as in `divergence`
-)->tuple:              # loss; its parts: cross-entropy (nats a token), divergence (nats a bar)
+    total:Callable=alone,  # as in `kl_divergence`
+)->tuple:              # loss; its parts: cross-entropy (nats a token), kl (nats a bar)
     "Find the loss of the VAE."
-    ce, kl = cross_entropy(logits, targets, total), divergence(mu, logvar, bars, total)
+    ce, kl = cross_entropy(logits, targets, total), kl_divergence(mu, logvar, bars, total)
     tokens_a_bar = total((targets >= 0).sum()) / total(bars.sum())
     return ce + beta * kl.clamp(min=free_bits).sum() / tokens_a_bar, ce.detach(), kl.sum().detach()

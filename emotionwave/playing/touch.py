@@ -16,8 +16,8 @@ DETACH = .7                    # how much shorter notes of the happiest version 
 
 def articulate(
     new:Song,          # notes on the grid
-    line,              # (B+1,) bar lines, ticks
-    valence,           # (B,) 0 the saddest to 1 the happiest
+    line:np.ndarray,   # (B+1,) bar lines, ticks
+    valence:np.ndarray,  # (B,) 0 the saddest to 1 the happiest
     strength:float=1., # how much of it; beyond 1 happiness is pressed, too
 )->Song:               # the same notes, held longer where it is sad, detached where it is pressed to be happy
     "Play more legato, or more detached."

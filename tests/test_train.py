@@ -1,5 +1,5 @@
-"Training: it learns, goes on bit for bit after a stop or a kill, shares a step among processes, and stops cleanly when numbers break or the disk is full."
-import errno, json, os, signal, subprocess, sys
+"Training the writer: what it learns from, its batches and losses, its checkpoints and its command. What holds for every network is in `test_loop`."
+import json, os, subprocess, sys
 from dataclasses import replace
 from pathlib import Path
 import numpy as np
@@ -12,11 +12,13 @@ from emotionwave.networks.vae import EmotionVAE, ModelConfig
 from emotionwave.music.tokens import PITCH, Tokenizer
 from emotionwave.learn.checkpoint import grown, load_checkpoint, save_checkpoint
 from emotionwave.data.batches import Fragments, make_batch, plan_batches, TrainConfig
-from emotionwave.recipes.writer import PRESETS, hold_out, make_optimizer, read_log, train, train_step
+from emotionwave.learn.log import read_log
+from emotionwave.learn.step import make_optimizer, train_step
+from emotionwave.recipes.writer import PRESETS, WriterRecipe, hold_out, train
 
 ROOT = Path(__file__).parent.parent
 SMALL = ModelConfig(d_model=32, heads=2, encoder_layers=1, skeleton_layers=1, decoder_layers=2, latent=8)
-QUICK = TrainConfig(steps=6, batch_tokens=1500, lr=1e-2, warmup=2, beta_warmup=4, threads=1)
+QUICK = TrainConfig(steps=6, batch_tokens=1500, lr=1e-2, warmup=2, beta_warmup=4, bf16=True, threads=1)
 TOKENS = Tokenizer()
 SIZES = replace(SMALL, vocab=len(TOKENS), positions=len(TOKENS.ids('Position')), pitches=len(TOKENS.ids('Pitch')), velocities=len(TOKENS.ids('Velocity')),
                 durations=len(TOKENS.ids('Duration')), lowest_pitch=TOKENS.config.pitch_range[0])
@@ -48,6 +50,10 @@ def fresh(seed=0):
     torch.manual_seed(seed)
     return EmotionVAE(SIZES)
 
+def take_step(model, optimizer, batch, config, step):
+    "A step of the writer's training on a batch."
+    return train_step(WriterRecipe(model, config, TOKENS, (), ()), model, optimizer, batch, step)
+
 def weights(folder): return load_checkpoint(folder)[0].state_dict()
 def equal(a, b): return a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a)
 
@@ -59,14 +65,14 @@ def test_ten_steps_lower_the_loss_on_one_batch(learn):
     batch = make_batch(learn, plan_batches(learn, QUICK, 0)[0], QUICK, SIZES, TOKENS)
     config = replace(QUICK, steps=10)
     optimizer = make_optimizer(model, config)
-    ce = [train_step(model, optimizer, batch, config, step)['ce'] for step in range(10)]
+    ce = [take_step(model, optimizer, batch, config, step)['ce'] for step in range(10)]
     assert ce[-1] < .8 * ce[0] and all(np.isfinite(ce))
 
 def test_the_bag_of_notes_makes_the_latent_tell_one_bar_from_another(learn):
     config, model = replace(QUICK, steps=150, lr=1e-2, warmup=1, beta=0., bag=5., wake=0., decay=0.), fresh()
     batch = make_batch(learn, plan_batches(learn, QUICK, 0)[0][:6], config, SIZES, TOKENS)
     optimizer = make_optimizer(model, config)
-    for step in range(config.steps): train_step(model, optimizer, batch, config, step)
+    for step in range(config.steps): take_step(model, optimizer, batch, config, step)
     with torch.no_grad():
         mu, _ = model.eval().encode(batch['notes'], batch['there'].shape[1])
         own, mean = (float(model.bag_loss(z, batch['notes']) / (batch['notes'][..., 0] >= 0).sum()) for z in (mu, mu.mean((0, 1)).expand_as(mu)))
@@ -77,13 +83,13 @@ def test_the_latent_is_asked_from_its_waking_on(learn):
     batch = make_batch(learn, plan_batches(learn, config, 0)[0], config, SIZES, TOKENS)
     for step, asked in ((0, False), (4, False), (5, True), (9, True)):
         model = fresh()
-        train_step(model, make_optimizer(model, config), batch, config, step)
+        take_step(model, make_optimizer(model, config), batch, config, step)
         assert [bool(p.grad.any()) for p in (model.bag.weight, model.eavesdropper[0].weight)] == [asked] * 2
 
 def test_a_checkpoint_from_before_there_was_a_waking_goes_on_without():
-    from emotionwave.recipes.writer import _config_of, fine_tuning
+    from emotionwave.recipes.writer import config_of, fine_tuning
     old = dict(config={k: v for k, v in vars(QUICK).items() if k != 'wake'})
-    assert _config_of(old).wake == 0 and fine_tuning(dict(config=vars(QUICK))).wake == 0
+    assert config_of(old).wake == 0 and fine_tuning(dict(config=vars(QUICK))).wake == 0
 
 def test_a_batch_asks_for_the_next_token_of_each_fragment(learn):
     rows = plan_batches(learn, QUICK, 0)[0]
@@ -137,116 +143,6 @@ def whole(data, tmp_path_factory):
     folder = tmp_path_factory.mktemp('runs') / 'whole'
     train(data, folder, QUICK, SMALL)
     return folder
-
-def test_a_run_stopped_after_every_step_ends_with_the_same_bits(data, whole, tmp_path):
-    for k in range(QUICK.steps): train(data, tmp_path / 'cut', QUICK, SMALL, resume=k > 0, minutes=0)
-    assert equal(weights(whole / 'last'), weights(tmp_path / 'cut/last'))
-    from safetensors.torch import load_file
-    assert equal(*(load_file(f / 'last/state.safetensors') for f in (whole, tmp_path / 'cut')))
-    steps = [line.split(',')[0] for line in (tmp_path / 'cut/log.csv').read_text().splitlines()]
-    assert steps == ['step', *map(str, range(1, QUICK.steps + 1))]
-
-def test_ctrl_c_saves_and_the_run_goes_on_bit_for_bit(data, whole, tmp_path):
-    def press(r):
-        if r['step'] == 2: raise KeyboardInterrupt
-    with pytest.raises(KeyboardInterrupt): train(data, tmp_path / 'cut', QUICK, SMALL, callback=press)
-    assert load_checkpoint(tmp_path / 'cut/last')[2]['step'] == 2
-    train(data, tmp_path / 'cut', QUICK, SMALL, resume=True)
-    assert equal(weights(whole / 'last'), weights(tmp_path / 'cut/last'))
-
-def test_ctrl_c_inside_a_step_waits_for_its_end(data, whole, tmp_path, monkeypatch):
-    step, calls = torch.optim.AdamW.step, []
-    def pressed(self, *args, **kwargs):
-        calls.append(1)
-        if len(calls) == 3: os.kill(os.getpid(), signal.SIGINT)
-        return step(self, *args, **kwargs)
-    before = signal.getsignal(signal.SIGINT)
-    signal.signal(signal.SIGINT, signal.default_int_handler)                   # whoever runs the tests may have it ignored
-    try:
-        with monkeypatch.context() as m, pytest.raises(KeyboardInterrupt):
-            m.setattr(torch.optim.AdamW, 'step', pressed)
-            train(data, tmp_path / 'cut', QUICK, SMALL)
-    finally: signal.signal(signal.SIGINT, before)
-    assert load_checkpoint(tmp_path / 'cut/last')[2]['step'] == 3
-    train(data, tmp_path / 'cut', resume=True)
-    assert equal(weights(whole / 'last'), weights(tmp_path / 'cut/last'))
-
-DIES = '''
-import json, os, signal, sys, torch
-from pathlib import Path
-import emotionwave.data.batches as data_batches
-import emotionwave.files.atomic as files_atomic
-import emotionwave.learn.checkpoint as learn_checkpoint
-import emotionwave.networks.vae as networks_vae
-import emotionwave.recipes.writer as recipes_writer
-try: import torch.utils.tensorboard
-except ImportError: pass
-torch.set_num_threads(1)
-data, output = map(Path, sys.argv[1:3])
-config, sizes = data_batches.TrainConfig(**json.loads(sys.argv[3])), networks_vae.ModelConfig(**json.loads(sys.argv[4]))
-def dies(): os.kill(os.getpid(), signal.SIGKILL)
-def on_call(owner, name, n, after=False):
-    "Make the n-th call of something its last."
-    old, calls = getattr(owner, name), []
-    def new(*args, **kwargs):
-        calls.append(1)
-        if len(calls) == n and not after: dies()
-        out = old(*args, **kwargs)
-        if len(calls) == n: dies()
-        return out
-    setattr(owner, name, new)
-def half_a_step():
-    "Die when half of the weights have taken their step."
-    def step(self, *args, **kwargs):
-        with torch.no_grad():
-            for p in self.param_groups[0]["params"][::2]: p.sub_(p.grad)
-        dies()
-    torch.optim.AdamW.step = step
-moments = [lambda: on_call(checkpoint, "write_atomic", 2), lambda: on_call(Path, "rename", 1), half_a_step, lambda: on_call(torch.optim.AdamW, "step", 2, after=True),
-           lambda: on_call(Path, "rename", 1, after=True), lambda: on_call(Path, "rename", 2, after=True), lambda: on_call(Path, "rename", 3), lambda: on_call(checkpoint, "write_atomic", 3, after=True),
-           lambda: on_call(T, "write_atomic", 1, after=True), lambda: on_call(recipes_writer.Log, "add", 1, after=True), half_a_step, None]
-steps = []
-for moment in moments:
-    child = os.fork()
-    if not child:
-        try:
-            if moment: moment()
-            recipes_writer.train(data, output, config, sizes, resume=True, every_s=0, device="cpu")
-            os._exit(0)
-        except BaseException as e: print(repr(e), file=sys.stderr, flush=True)
-        finally: os._exit(1)
-    status = os.waitpid(child, 0)[1]
-    assert (os.WIFSIGNALED(status) if moment else status == 0), (moment, status)
-    try: steps.append(learn_checkpoint.load_checkpoint(output / "last")[2]["step"])
-    except FileNotFoundError: steps.append(-1)
-print(json.dumps(steps))
-'''
-
-@pytest.mark.skipif(not hasattr(os, 'fork'), reason='needs fork')
-def test_a_run_killed_at_any_moment_ends_with_the_same_bits(data, whole, tmp_path):
-    from dataclasses import asdict
-    done = subprocess.run([sys.executable, '-c', DIES, data, tmp_path / 'run', json.dumps(asdict(QUICK)), json.dumps(asdict(SMALL))], capture_output=True, text=True, timeout=400,
-                          env=dict(os.environ, PYTHONPATH=str(ROOT), OMP_NUM_THREADS='1'))
-    assert done.returncode == 0, done.stderr[-2500:]
-    steps = json.loads(done.stdout.splitlines()[-1])
-    assert steps[0] == -1 and steps == sorted(steps) and 0 in steps and len(set(steps)) > 4 and steps[-1] == QUICK.steps, steps
-    from safetensors.torch import load_file
-    assert equal(*(load_file(f / 'last/state.safetensors') for f in (whole, tmp_path / 'run')))
-    assert equal(weights(whole / 'last'), weights(tmp_path / 'run/last'))
-    assert [r['step'] for r in read_log(tmp_path / 'run/log.csv')] == list(range(1, QUICK.steps + 1))
-    plain = lambda folder: [[r[k] for k in ('ce', 'kl', 'norm')] for r in read_log(folder / 'log.csv')]
-    assert plain(tmp_path / 'run') == plain(whole)
-    assert sorted(p.name for p in (tmp_path / 'run').iterdir() if p.name.startswith('.')) == []
-
-def test_another_seed_gives_another_network(data, whole, tmp_path):
-    train(data, tmp_path / 'other', replace(QUICK, seed=1), SMALL)
-    assert not equal(weights(whole / 'last'), weights(tmp_path / 'other/last'))
-
-def test_a_finished_run_gone_on_with_stays_as_it_is(data, whole):
-    before = {p.name: p.read_bytes() for p in (whole / 'last').iterdir()}
-    train(data, whole, QUICK, SMALL, resume=True)
-    assert {p.name: p.read_bytes() for p in (whole / 'last').iterdir()} == before
-    assert {p.name for p in whole.iterdir()} >= {'best', 'last', 'log.csv', 'curves.png'}
 
 def test_a_run_is_not_written_over_nor_gone_on_with_at_other_settings(data, whole, tmp_path):
     with pytest.raises(FileExistsError, match='holds something already'): train(data, whole, QUICK, SMALL)
@@ -340,44 +236,12 @@ def test_a_loss_that_is_no_number_stops_with_a_clear_line_before_harm_is_done(le
     model = fresh()
     optimizer = make_optimizer(model, QUICK)
     batch = make_batch(learn, plan_batches(learn, QUICK, 0)[0], QUICK, SIZES, TOKENS)
-    train_step(model, optimizer, batch, QUICK, 0)
+    take_step(model, optimizer, batch, QUICK, 0)
     before = {k: v.clone() for k, v in model.state_dict().items()}
     with torch.no_grad(): model.norm_out.weight[0] = torch.nan
     before['norm_out.weight'] = model.norm_out.weight.detach().clone()
-    with pytest.raises(FloatingPointError, match='the loss is nan at step 1; begin another run from the last checkpoint with a lower lr'): train_step(model, optimizer, batch, QUICK, 1)
+    with pytest.raises(FloatingPointError, match='the loss is nan at step 1; begin another run from the last checkpoint with a lower lr'): take_step(model, optimizer, batch, QUICK, 1)
     assert all(torch.equal(before[k].nan_to_num(9), v.nan_to_num(9)) for k, v in model.state_dict().items())
-
-def test_a_run_that_breaks_leaves_its_last_checkpoint(data, tmp_path, monkeypatch):
-    train(data, tmp_path / 'run', QUICK, SMALL, minutes=0)
-    before = {p.name: p.read_bytes() for p in (tmp_path / 'run/last').iterdir()}
-    def broken(config):
-        net = EmotionVAE(config)
-        net.tokens.weight.register_hook(lambda g: g * np.nan)                  # its loss is a number, its gradient is not
-        return net
-    monkeypatch.setattr('emotionwave.checkpoint._classes', lambda name: (ModelConfig, broken))
-    with pytest.raises(FloatingPointError, match='the norm of the gradient is nan at step 1; .* lower lr'): train(data, tmp_path / 'run', resume=True)
-    assert {p.name: p.read_bytes() for p in (tmp_path / 'run/last').iterdir()} == before
-
-@pytest.mark.parametrize('nth', [1, 2, 3, 4])
-def test_a_full_disk_stops_a_run_with_a_clear_line_and_leaves_its_last_checkpoint(nth, data, tmp_path, monkeypatch):
-    import emotionwave.data.batches as data_batches
-    import emotionwave.files.atomic as files_atomic
-    import emotionwave.learn.checkpoint as learn_checkpoint
-    import emotionwave.networks.vae as networks_vae
-    import emotionwave.recipes.writer as recipes_writer
-    train(data, tmp_path / 'run', QUICK, SMALL, minutes=0)
-    before, write, calls = weights(tmp_path / 'run/last'), files_atomic.write_atomic, []
-    def full(path, data):
-        calls.append(path)
-        if len(calls) >= nth: raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
-        return write(path, data)
-    with monkeypatch.context() as m, pytest.raises(OSError, match=r'run: the disk is full \(.*\); its last checkpoint, step 1, is whole: make room and go on with --resume'):
-        m.setattr(files_atomic, 'write_atomic', full)
-        train(data, tmp_path / 'run', resume=True, every_s=0)
-    assert equal(before, weights(tmp_path / 'run/last')) and not [p for p in (tmp_path / 'run').rglob('.*')]
-    train(data, tmp_path / 'run', resume=True)
-    assert load_checkpoint(tmp_path / 'run/last')[2]['step'] == QUICK.steps
-
 
 # ---- beginning with a checkpoint
 
@@ -401,10 +265,10 @@ def test_something_is_held_out_of_few_pieces(pieces, each, data, tmp_path, monke
     assert len(learn) and len(valid) and note
     if len(rows) > 1: assert len(learn) + len(valid) == len(rows) and (pieces == 1 or not set(learn.piece) & set(valid.piece))
     if len(rows) == 1:
-        monkeypatch.setattr('emotionwave.train.load_dataset', lambda *_: rows)
+        monkeypatch.setattr('emotionwave.recipes.writer.load_dataset', lambda *_: rows)
         seen = []
         train(data, tmp_path / 'run', replace(QUICK, steps=1), SMALL, callback=seen.append)
-        assert note in seen[0]['notes'] and 'valid_ce' in seen[0]
+        assert note in seen[0]['remarks'] and 'valid_ce' in seen[0]
 
 def test_samples_are_asked_for_with_each_checkpoint_and_cannot_break_a_run(data, whole, tmp_path):
     asked, seen = [], []
@@ -414,35 +278,8 @@ def test_samples_are_asked_for_with_each_checkpoint_and_cannot_break_a_run(data,
         if len(asked) == 2: raise RuntimeError('no piano')
     train(data, tmp_path / 'run', QUICK, SMALL, callback=seen.append, sampler=sampler, every_s=0)
     assert [a for a, _ in asked] == [f'step_{k:06}' for k in range(1, QUICK.steps + 1)] and all(n and all(n) for _, n in asked)
-    assert [n for r in seen for n in r.get('notes', []) if 'piano' in n] == ['no samples at step 2 (RuntimeError: no piano)']
+    assert [n for r in seen for n in r.get('remarks', []) if 'piano' in n] == ['no samples at step 2 (RuntimeError: no piano)']
     assert equal(weights(whole / 'last'), weights(tmp_path / 'run/last'))
-
-
-# ---- many processes
-
-SHARED = '''
-import json, sys
-from emotionwave.networks.vae import ModelConfig
-from emotionwave.data.batches import TrainConfig
-from emotionwave.recipes.writer import train
-train(sys.argv[1], sys.argv[2], TrainConfig(**json.loads(sys.argv[3])), ModelConfig(**json.loads(sys.argv[4])), device="cpu")
-'''
-
-@pytest.mark.skipif(not torch.distributed.is_available() or not torch.distributed.is_gloo_available(), reason='needs gloo')
-def test_two_processes_with_half_the_batch_each_give_the_losses_of_one(data, tmp_path):
-    from dataclasses import asdict
-    config = replace(QUICK, batch=6, bf16=False)
-    train(data, tmp_path / 'one', config, SMALL)
-    (tmp_path / 'shared.py').write_text(SHARED)
-    done = subprocess.run([sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc_per_node', '2', tmp_path / 'shared.py', data, tmp_path / 'two', json.dumps(asdict(config)), json.dumps(asdict(SMALL))],
-                          capture_output=True, text=True, timeout=400, env=dict(os.environ, PYTHONPATH=str(ROOT), OMP_NUM_THREADS='1'))
-    assert done.returncode == 0, done.stderr[-2500:]
-    one, two = (read_log(tmp_path / run / 'log.csv') for run in ('one', 'two'))
-    for k in ('ce', 'kl', 'norm', 'tokens', 'valid_ce'): np.testing.assert_allclose([r[k] for r in two if k in r], [r[k] for r in one if k in r], rtol=2e-3, err_msg=k)
-    assert len(one) == len(two) == QUICK.steps
-    a, b = weights(tmp_path / 'one/last'), weights(tmp_path / 'two/last')
-    assert a.keys() == b.keys() and all(torch.allclose(a[k], b[k], atol=5e-3) for k in a)
-    assert [p.name for p in (tmp_path / 'two').iterdir() if p.name.startswith('.')] == []
 
 
 # ---- the command

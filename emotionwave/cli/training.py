@@ -63,7 +63,9 @@ def run(args: Namespace) -> int:
 
 
 def _train(args, first):
-    from ..recipes.writer import begun, chosen, join, train
+    from ..learn.loop import begun
+    from ..learn.processes import join
+    from ..recipes.writer import chosen, train
     if args.minutes is not None and not args.minutes > 0:
         raise ValueError(f'--minutes must be above 0, got {args.minutes:g}')
     begins = not begun(args.output, args.resume)
@@ -155,7 +157,7 @@ class TrainingBar:
         row: dict,          # a row of the log
     ) -> None:
         "Show where training stands."
-        for note in row.get('notes', ()): self.say(note)
+        for remark in row.get('remarks', ()): self.say(remark)
         hours, minutes = row['left_s'] // 3600, row['left_s'] // 60 % 60
         text = f"loss {row['ce']:.3f}, {row['tokens_s']:,.0f} tokens/s, {hours:.0f}:{minutes:02.0f} h left"
         if 'valid_ce' in row:

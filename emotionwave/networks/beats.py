@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['FPS', 'CHORD_S', 'MAX_BEATS_S', 'MIN_BEAT_NOTES', 'DILATIONS', 'N_FEATURES', 'CHANNELS', 'NOTE_CHANNELS',
-           'note_features', 'activations', 'trainable']
+           'note_features', 'activations', 'start_beat_weights', 'beat_logits']
 
 # %% ../../nbs/025_networks.beats.ipynb #00000002
 import numpy as np
@@ -35,7 +35,7 @@ def _since_class(t, pitch):
     "Seconds (N,) since a note of the same pitch class was struck, 8 where none was."
     order = np.lexsort((t, pitch % 12)); a, c = t[order], pitch[order] % 12
     dt = np.full(len(t), 8.)
-    for k in (1, 2, 3):                                                       # octaves of one chord are passed over
+    for k in (1, 2, 3):  # octaves of one chord are passed over
         d = np.full(len(t), 8.); d[k:] = np.where(c[k:] == c[:-k], a[k:] - a[:-k], 8)
         dt = np.where((dt >= 8) & (d > CHORD_S), np.minimum(d, 8), dt)
     out = np.empty(len(t)); out[order] = dt
@@ -48,7 +48,8 @@ def note_features(
     pitch:np.ndarray,  # (N,) MIDI pitch
     velocity:np.ndarray,  # (N,) 1 to 127
 )->np.ndarray:         # (N, 72) float32
-    "Describe each note by what hints at its place in the bar: register, loudness, length, its chord, and what came before and after."
+    """Describe each note by what hints at its place in the bar: register, loudness, length, its chord, and
+    what came before and after."""
     n = len(start_s); t = np.asarray(start_s, np.float64); pitch = np.asarray(pitch)
     before = np.searchsorted(t, t - CHORD_S, 'left') - 1
     after = np.searchsorted(t, t + CHORD_S, 'right')
@@ -62,14 +63,17 @@ def note_features(
     register = np.maximum(1 - np.abs((pitch[:, None] - 28) / 10.5 - np.arange(8)), 0)
     v = velocity / 127; z = (v - v.mean()) / (v.std() + .05) if n else v
     step = t * FPS
-    one = np.stack([np.ones(n), v, z, pitch == low, pitch == high, np.log2(size + 0.), (pitch - low) / 24, step - np.round(step),
+    one = np.stack([np.ones(n), v, z, pitch == low, pitch == high, np.log2(size + 0.), (pitch - low) / 24,
+                    step - np.round(step),
                     (pitch == low) & (pitch < 48), (high - pitch) / 24], 1)
     later = _since_low(-t[::-1], pitch[::-1])[::-1]
-    cols = [one, register, _bumps(prev), _bumps(next_), _bumps(end_s - t), _bumps(_since_class(t, pitch)), _bumps(_since_low(t, pitch)), _bumps(later)]
+    cols = [one, register, _bumps(prev), _bumps(next_), _bumps(end_s - t), _bumps(_since_class(t, pitch)),
+            _bumps(_since_low(t, pitch)), _bumps(later)]
     return np.concatenate(cols, 1).astype(np.float32)
 
 # %% ../../nbs/025_networks.beats.ipynb #0000000b
-DILATIONS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 16, 2)  # frames of 40 ms, three taps each: hears 41 s to either side
+# frames of 40 ms, three taps each: hears 41 s to either side
+DILATIONS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 16, 2)
 N_FEATURES, CHANNELS, NOTE_CHANNELS = 10 + 8 + 6 * 9, 48, 32
 
 def activations(
@@ -97,35 +101,42 @@ def activations(
     return (relu(h) @ w['out.weight'] + w['out.bias']).reshape(2 * T, 2)
 
 # %% ../../nbs/025_networks.beats.ipynb #0000000f
-def trainable(
-    seed:int,          # of the first weights
-    start:dict=None,   # name to array: weights to go on from; `None` draws new ones
-)->tuple:              # dict of torch tensors, and the function that runs them on a batch
-    "Make the network's parameters as torch tensors, and the function that runs them on a batch."
+def start_beat_weights(
+    seed:int,
+)->dict:               # name -> float32 tensor
+    "Draw the network's weights."
     import torch
-    from torch.nn import functional as F
-    g, C, N = torch.Generator().manual_seed(seed), CHANNELS, NOTE_CHANNELS
+    noise, C, N = torch.Generator().manual_seed(seed), CHANNELS, NOTE_CHANNELS
     shapes = {'note.0': (N_FEATURES, 48, 1.4), 'note.1': (48, N, 1.4), 'in': (2 * N, C, 1.), 'out': (C, 4, .1)}
     for i in range(len(DILATIONS)): shapes |= {f'conv.{i}': (3 * C, C, 1.4), f'mix.{i}': (C, C, .2)}
-    p = {}
-    for k, (a, b, gain) in shapes.items():
-        p[f'{k}.weight'] = torch.randn(a, b, generator=g) * gain / a**.5
-        p[f'{k}.bias'] = torch.full((b,), -3. if k == 'out' else 0.)          # beats are rare
-    if start: p = {k: torch.from_numpy(np.array(start[k])) for k in p}
-    for v in p.values(): v.requires_grad_()
+    weights = {}
+    for name, (inputs, outputs, gain) in shapes.items():
+        weights[f'{name}.weight'] = torch.randn(inputs, outputs, generator=noise) * gain / inputs ** .5
+        weights[f'{name}.bias'] = torch.full((outputs,), -3. if name == 'out' else 0.)   # beats are rare
+    return weights
 
-    def linear(x, k): return torch.addmm(p[f'{k}.bias'], x, p[f'{k}.weight'])
-    def bf16(k): return p[k].bfloat16()
-    def run(x, frame, B, T, drop=.1):
-        "Log-odds (2 T, B, 2) of notes (N, F) in frames (N,) from 0 to 2 T B - 1: moment before song, so that taps are slices."
-        x = F.relu(linear(F.relu(linear(x, 'note.0')), 'note.1'))
-        x = torch.zeros(B * 2 * T, N).index_add(0, frame, x)
-        x = x.view(T, 2, B, N).transpose(1, 2)                                # (T, B, 2, N)
-        h = linear(x.reshape(T * B, 2 * N), 'in')
-        for i, d in enumerate(DILATIONS):
-            q, w, n = F.pad(h.bfloat16(), (0, 0, d * B, d * B)), bf16(f'conv.{i}.weight'), T * B
-            y = torch.addmm(bf16(f'conv.{i}.bias'), q[:n], w[:C])
-            y = y.addmm_(q[d * B:d * B + n], w[C:2 * C]).addmm_(q[2 * d * B:], w[2 * C:])
-            h = h + torch.addmm(bf16(f'mix.{i}.bias'), F.dropout(F.relu_(y), drop), bf16(f'mix.{i}.weight'))
-        return linear(F.relu(h), 'out').view(T, B, 2, 2).transpose(1, 2).reshape(2 * T, B, 2)
-    return p, run
+def beat_logits(
+    weights:dict,      # name -> tensor
+    x,                 # (N, F) features of the notes of B songs
+    frame,             # (N,) from 0 to 2 T B - 1, moment before song, so that taps are slices
+    songs:int,         # B
+    frames:int,        # T, of 40 ms
+    drop:float=0.,     # share of channels dropped while learning
+    dtype=None,        # of the convolutions, `torch.bfloat16` or `None` for float32
+):                     # (2 T, B, 2) log-odds, as from `activations`
+    "Run the network on many songs at once, as training does."
+    import torch
+    from torch.nn import functional as F
+    B, T, C, N = songs, frames, CHANNELS, NOTE_CHANNELS
+    def linear(x, name, dtype=None):
+        return torch.addmm(weights[f'{name}.bias'].to(dtype), x, weights[f'{name}.weight'].to(dtype))
+    x = F.relu(linear(F.relu(linear(x, 'note.0')), 'note.1'))
+    grid = torch.zeros(B * 2 * T, N, device=x.device).index_add(0, frame, x)   # (2 T B, N)
+    halves = grid.view(T, 2, B, N).transpose(1, 2)                             # (T, B, 2, N)
+    h = linear(halves.reshape(T * B, 2 * N), 'in')                             # (T B, C)
+    for i, d in enumerate(DILATIONS):
+        q, w, n = F.pad(h.to(dtype), (0, 0, d * B, d * B)), weights[f'conv.{i}.weight'].to(dtype), T * B
+        y = torch.addmm(weights[f'conv.{i}.bias'].to(dtype), q[:n], w[:C])
+        y = y.addmm_(q[d * B:d * B + n], w[C:2 * C]).addmm_(q[2 * d * B:], w[2 * C:])
+        h = h + linear(F.dropout(F.relu_(y), drop, drop > 0), f'mix.{i}', dtype)
+    return linear(F.relu(h), 'out').view(T, B, 2, 2).transpose(1, 2).reshape(2 * T, B, 2)

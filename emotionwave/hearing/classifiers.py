@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from ..files.atomic import write_atomic
 from ..files.models import MODELS
+from ..files.workers import one_thread
 from ..music.song import Song
 from .attributes import attribute_names, attributes_table
 from .features import in_seconds, measure_features
@@ -84,6 +85,7 @@ class Classifier:
         parts, owner = cut_windows([in_seconds(s) for s in songs])
         return self.weigh(with_windows(self.votes(measure(parts)), owner, len(songs)))
 
+    @one_thread()
     def hear(self,
         songs:Song | list[Song],  # one `Song` or a list of them, of any length
     )->Heard:          # of N songs

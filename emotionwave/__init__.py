@@ -7,9 +7,10 @@ _WHERE = {"app": "widgets", "label": "hearing", "show": "player", "transfer": "g
 
 
 def __getattr__(name):
-    "Find one of the names that people use in its room."
+    "Find one of the names that people use in its room; `help` of it says what each parameter is."
     if name not in _WHERE: raise AttributeError(f"module 'emotionwave' has no attribute {name!r}")
-    return getattr(import_module(f".{_WHERE[name]}", __name__), name)
+    from .files.docments import with_docments
+    return with_docments(getattr(import_module(f".{_WHERE[name]}", __name__), name))
 
 
 def __dir__(): return sorted([*globals(), *_WHERE])

@@ -12,12 +12,11 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 import numpy as np
 import torch
-import emotionwave.generate.piece as generate_piece
-import emotionwave.generate.rules as generate_rules
-import emotionwave.generate.sampler as generate_sampler
-import emotionwave.generate.versions as generate_versions
-import emotionwave.measure.evaluation as measure_evaluation
-import emotionwave.music.modes as music_modes
+from emotionwave.generate import piece, versions
+from emotionwave.generate.moves import EVERY_SWITCH
+from emotionwave.generate.sampler import write_window
+from emotionwave.measure import evaluation
+from emotionwave.music.modes import spell_major
 from emotionwave.data.shards import load_dataset, read_report
 from emotionwave.data.batches import COLUMNS, Fragments, plan_batches, TrainConfig
 from emotionwave.music.keys import find_key
@@ -82,33 +81,38 @@ def progress(name, start):
 
 # ---- measuring
 
-def _unlike(lines, shown):
-    "In place of `Lines._as_input`: no place, no pitch and no bar is the input's alone."
-    K = lines.last - lines.first
-    return np.ones((K, len(lines.position_of)), bool), np.zeros((K, len(lines.pitch_of)), bool), np.zeros(K, bool)
+UNAIDED = tuple(name for name in EVERY_SWITCH if name != 'timing')             # all rules and moves but the player's own timing
 
 @contextlib.contextmanager
 def unaided(config):
-    "Let `versions` give the network what it was trained with, and nothing else help it: no anchor for the input's pitches, no places and pitches that are the input's alone, no rule for how notes turn and which chords give way, no lean of lengths, register or polyphony."
-    new = {(generate, 'GUIDANCE'): GUIDANCE, (generate, 'ANCHOR'): 0., (generate, 'SHIFT'): (0, 0), (generate, 'touch'): lambda new, *_: new, (generate, 'REGISTER'): np.inf, (generate, 'AMOUNT'): 0.,
-           (generate, 'mediants'): lambda new, *_: new, (generate, 'augmented'): lambda new, *_: new, (generate_rules.Lines, '_as_input'): _unlike, (generate_rules.Lines, '_turns'): lambda self, rows: np.zeros((len(rows), len(self.pitch_of)), bool)}
-    if not config.spell: new[decode, 'spell_major'] = lambda notes, *_: notes.copy()
-    if not config.skeleton:
-        new[generate, 'write_window'] = lambda net, tokenizer, part, rows, shown, *more: generate_sampler.write_window(net, tokenizer, part, rows, np.zeros_like(shown), *more)
-    if config.absolute: new |= {(generate, 'find_key'): lambda song: find_key(song)._replace(tonic=0), (generate, 'Part'): AbsolutePart}
-    old = {at: getattr(*at) for at in new}
-    for at, v in new.items(): setattr(*at, v)
-    try: yield
-    finally:
-        for at, v in old.items(): setattr(*at, v)
+    "Give the network what it was trained with: no lean of polyphony, no choice by numbers of notes, its own spelling and skeleton."
+    new = {'GUIDANCE': GUIDANCE, 'SHIFT': (0, 0), 'AMOUNT': 0.}
+    if not config.skeleton: new['write_window'] = without_skeleton
+    if config.absolute: new |= {'find_key': lambda song: find_key(song)._replace(tonic=0), 'Part': AbsolutePart}
+    with contextlib.ExitStack() as stack:
+        for name, value in new.items(): stack.enter_context(changed(versions, name, value))
+        if not config.spell: stack.enter_context(changed(piece, 'spell_major', lambda notes, *_: notes.copy()))
+        yield
 
-class AbsolutePart(generate_piece.Part):
+@contextlib.contextmanager
+def changed(module, name, value):
+    "A module with another value for one of its names."
+    before = getattr(module, name)
+    setattr(module, name, value)
+    try: yield
+    finally: setattr(module, name, before)
+
+def without_skeleton(net, tokenizer, part, rows, shown, *more):
+    "Write a window from which the skeleton is hidden."
+    return write_window(net, tokenizer, part, rows, np.zeros_like(shown), *more)
+
+class AbsolutePart(piece.Part):
     "An input with pitches as written, of which encoder and skeleton see a spelling in major of its own key, as in training."
     @classmethod
     def of(cls, bars, tokenizer, song, key, *more):
         part, up = super().of(bars, tokenizer, song, key, *more), shift(find_key(song).tonic)
         moved = lambda notes, by: notes + [0, 0, by, 0, 0]
-        spelled = moved(music_modes.spell_major(moved(part.notes, up), key.mode == 'minor', tokenizer.config.pitch_range[0]), -up)
+        spelled = moved(spell_major(moved(part.notes, up), key.mode == 'minor', tokenizer.config.pitch_range[0]), -up)
         spelled[:, 2] = spelled[:, 2].clip(0, len(tokenizer.ids('Pitch')) - 1)
         return replace(part, notes=spelled, seen=spelled)
 
@@ -122,13 +126,13 @@ class Row:
     def both(self, song, seed):
         if self.name == 'paper': return [rewrite(self.model, self.tokenizer, song, v, seed) for v in (1, 2)]
         strength = 1 / GUIDANCE if not self.config.drop else 1.
-        with unaided(self.config): return [r.song for r in generate_versions.write_versions(song, [1, 2], model=self.folder, strength=strength, seed=seed, candidates=1)]
+        with unaided(self.config): return [r.song for r in versions.write_versions(song, [1, 2], model=self.folder, strength=strength, seed=seed, candidates=1, without=UNAIDED)]
 
 def excerpts(corpora, count, seed=0):
     "Eight bars each of songs of the validation split."
     names = ('POP909', 'Pop1K7', 'VGMIDI')
-    files = measure_evaluation.held_out_files(corpora, names, -(-count // len(names)), seed, split='valid')
-    return [x.song for x in measure_evaluation.excerpts_of(files, 8)[0]]
+    files = evaluation.held_out_files(corpora, names, -(-count // len(names)), seed, split='valid')
+    return [x.song for x in evaluation.excerpts_of(files, 8)[0]]
 
 def control(method, songs, draws=1000):
     "What the judge hears, and what is left of the piece: [mean, low, high] of each figure, 95 % intervals over songs."

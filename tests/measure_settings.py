@@ -10,37 +10,38 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 import numpy as np
-import torch
-import emotionwave.generate.rules as generate_rules
-import emotionwave.generate.versions as generate_versions
-import emotionwave.measure.evaluation as measure_evaluation
-from emotionwave.hearing.classifiers import load_opinion
-from emotionwave.music.keys import find_key
-from emotionwave.measure.surprise import nats_a_note
-from emotionwave.measure.report import NUMBERS
+
+from emotionwave.files.workers import one_thread
+from emotionwave.generate import moves, versions
+from emotionwave.generate.rules import BESIDE, idle_leading as idle
+from emotionwave.generate.versions import write_versions
+from emotionwave.hearing.classifiers import load_judge, load_opinion
+from emotionwave.measure import evaluation
 from emotionwave.measure.baselines import full_rule, swap_rule
+from emotionwave.measure.report import NUMBERS
+from emotionwave.measure.surprise import nats_a_note
+from emotionwave.music.keys import find_key
 from emotionwave.music.similarity import sim_chr, sim_grv
-from emotionwave.hearing.classifiers import load_judge
 
-ROWS = {                                                                       # name: (in words, what is changed)
-    'ships': ('as it ships', {}),
-    'fade': ("the input's own pitches gain whatever their degree", {'FOREIGN': dict(major=[], minor=[])}),
-    'strange': ("what is of neither mode held no more than the rest", {'STRANGE': ()}),
-    'leading': ("leading tones held wherever they stand", {'LEADING': -1}),
-    'anchor': ("the input's own pitches gain nothing", {'ANCHOR': 0.}),
-    'guidance': ('guidance 3', {'GUIDANCE': 3.}),
-    'one': ('one candidate', {'CANDIDATES': 1}),
-    'amount': ('however many notes a candidate has', {'AMOUNT': 0.}),
-    'late': ('moved by an octave only when .4 away', {'REGISTER': .4}),
-    'register': ('never moved by an octave', {'REGISTER': np.inf}),
-    'touch': ('lengths as they are', {'TOUCH': 1.}),
-    'sure': ('another touch or register wherever it is heard to be nearer at all', {'SURE': 0.}),
-    'mediants': ('mediants turn as they come', {'MEDIANTS': dict(sad={}, happy={})}),
+ROWS = {                                                                       # name: (in words, settings, constants that are changed); or a rule
+    'ships': ('as it ships', {}, []),
+    'fade': ("the input's own pitches gain whatever their degree", dict(without='foreign'), []),
+    'strange': ('what is of neither mode held no more than the rest', dict(without=('strange', 'steady')), []),
+    'leading': ('leading tones held wherever they stand', dict(without='idle'), []),
+    'dominant': ('leading tones of a dominant turn as they come', dict(without='dominant'), []),
+    'degrees': ('degrees rise and fall as they come', dict(without='degrees'), []),
+    'one_way': ('a pitch class may turn both ways in a bar', dict(without='one_way'), []),
+    'anchor': ("the input's own pitches gain nothing", dict(without='anchor'), []),
+    'guidance': ('guidance 3', {}, [(versions, 'GUIDANCE', 3.)]),
+    'one': ('one candidate', dict(candidates=1), []),
+    'amount': ('however many notes a candidate has', {}, [(versions, 'AMOUNT', 0.)]),
+    'late': ('moved by an octave only when .4 away', {}, [(moves.Register, 'FAR', .4)]),
+    'register': ('never moved by an octave', dict(without='register'), []),
+    'touch': ('lengths as they are', dict(without='touch'), []),
+    'sure': ('another touch or register wherever it is heard to be nearer at all', {}, [(moves, 'SURE', 0.)]),
+    'mediants': ('mediants turn as they come', dict(without='mediants'), []),
+    'augmented': ('augmented triads stay', dict(without='augmented'), []),
     'swap': ('the major/minor rule', swap_rule), 'full': ('the fuller rule', full_rule)}
-
-LEADING = generate_rules.LEADING
-
-def at(name): return next(m for m in (harmony, playing, generate, decode) if hasattr(m, name))
 
 def wrong_thirds(song, new, positive):
     "Bars of a version in the other mode that strike its third, and those of them that strike the input's, too."
@@ -51,11 +52,11 @@ def wrong_thirds(song, new, positive):
 
 def idle_leading(song, new):
     "Leading tones of a sad version that are beside an augmented second, and all of them; of pieces in major."
-    key, steps = find_key(song), generate_rules.BESIDE / new.tpq                       # a quarter's steps
+    key, steps = find_key(song), BESIDE / new.tpq                       # a quarter's steps
     pitch = new.pitch - key.tonic
     if key.mode == 'minor': return 0, 0
     spelled = pitch + (pitch % 12 == 8)                                        # as though in major
-    return int(generate_rules.idle_leading(new.onset * steps, spelled).sum()), int((pitch % 12 == 11).sum())
+    return int(idle(new.onset * steps, spelled).sum()), int((pitch % 12 == 11).sum())
 
 def smear(song):
     "Share of the time with sound in which notes a second apart sound below middle C."
@@ -64,15 +65,15 @@ def smear(song):
     sounding = lambda t: np.unique(song.pitch[(song.onset <= t) & (end > t) & (song.pitch < 60)])
     return float(np.diff(times) @ [bool((np.diff(sounding(t)) <= 2).any()) for t in times[:-1]] / np.diff(times).sum())
 
+@one_thread()
 def measured(job):
     "Figures of one song's two versions."
     song, change = job
-    torch.set_num_threads(1)
-    if callable(change): pair = [change(song, v) for v in ('negative', 'positive')]
+    rule, *constants = change
+    if callable(rule): pair = [rule(song, v) for v in ('negative', 'positive')]
     else:
-        for k, v in change.items(): setattr(at(k), k, v)
-        pair = [r.song for r in generate_versions.write_versions(song, ['negative', 'positive'])]
-    generate_rules.LEADING = LEADING                                                   # to measure, whatever was changed to write
+        for owner, name, value in constants[0]: setattr(owner, name, value)
+        pair = [r.song for r in write_versions(song, ['negative', 'positive'], **rule)]
     (low, high), second = load_judge().predict(pair), load_opinion().predict(pair)
     thirds = np.sum([wrong_thirds(song, new, positive) for new, positive in zip(pair, (False, True))], 0)
     return dict(negative=low < .5, positive=high > .5, both=low < .5 < high, gap=high - low, second=np.mean([second[0] < .5, second[1] > .5]), sim_chr=np.mean([sim_chr(song, p) for p in pair]),
@@ -90,11 +91,11 @@ def main(argv=None):
     p.add_argument('--most', type=int, default=28, help='songs of each corpus'); p.add_argument('--workers', type=int, default=2)
     p.add_argument('--rows', nargs='+', default=list(ROWS), choices=list(ROWS), metavar='NAME')
     a = p.parse_args(argv)
-    songs = [x.song for x in measure_evaluation.excerpts_of(measure_evaluation.held_out_files(a.corpora, most=a.most, split='valid'), 8)[0]]
+    songs = [x.song for x in evaluation.excerpts_of(evaluation.held_out_files(a.corpora, most=a.most, split='valid'), 8)[0]]
     report = json.loads(a.output.read_text()) if a.output.is_file() else dict(format=1, songs=len(songs), rows={})
     start, todo = time.monotonic(), [n for n in a.rows if n not in report['rows']]
     for i, name in enumerate(todo):
-        text, change = ROWS[name]
+        text, *change = ROWS[name]
         report['rows'][name] = dict(text=text, **row(songs, change, a.workers))
         new = a.output.with_name(f'.{a.output.name}.new'); new.write_text(json.dumps(report, indent=1) + '\n'); new.replace(a.output)
         print(f'{time.monotonic() - start:5.0f} s  {i + 1} of {len(todo)}: {name} {report["rows"][name]}', flush=True)

@@ -1,5 +1,5 @@
 "Laws of the decoder, with a tiny network that has learnt nothing."
-from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch

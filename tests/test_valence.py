@@ -8,7 +8,7 @@ from emotionwave.music.keys import Key
 from emotionwave.music.modes import swap_mode
 from emotionwave.hearing.classifiers import MIN_NOTES, Listener, hear, load_judge, load_labeller, load_listener
 from emotionwave.hearing.explanations import explain
-from emotionwave.data.corpora import labelled_clips
+from emotionwave.data.clips import labelled_clips
 from emotionwave.recipes.hearing import calibration_error, cross_validate, fit_judge, fit_labeller, pretrain, vary
 from pieces import first_notes, odd, piece
 
@@ -180,9 +180,10 @@ def test_calibration_error_by_hand():
 
 
 def test_clips_of_one_song_never_lie_in_two_splits(tmp_path):
-    (tmp_path / 'EMOPIA_1.0' / 'split').mkdir(parents=True)
+    for part in ('split', 'midis'): (tmp_path / 'EMOPIA_1.0' / part).mkdir(parents=True)
     for name in ('train', 'val'):
         rows = [f'Q{q}_{name}-{s}_x_{i}' for s in range(40) for q in (1, 3) for i in range(2)]
+        for row in rows: (tmp_path / 'EMOPIA_1.0' / 'midis' / f'{row}.mid').touch()
         (tmp_path / 'EMOPIA_1.0' / 'split' / f'{name}.csv').write_text('fname,label\n' + ''.join(f'{r},{r[:2]}\n' for r in rows))
     clips = labelled_clips(tmp_path)
     assert len(clips) == 320 and clips.song.nunique() == 80 and (clips.groupby('song').split.nunique() == 1).all()

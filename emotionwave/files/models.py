@@ -9,4 +9,5 @@ __all__ = ['MODELS']
 from pathlib import Path
 
 # %% ../../nbs/001_files.models.ipynb #00000005
-MODELS = Path(__file__).parent.parent / 'models' if '__file__' in globals() else Path('../emotionwave/models')   # the second in notebooks
+# the second in notebooks
+MODELS = Path(__file__).parent.parent / 'models' if '__file__' in globals() else Path('../emotionwave/models')

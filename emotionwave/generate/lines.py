@@ -52,6 +52,7 @@ class Places:
         self.own[np.searchsorted(self.code, code), notes[:, 2]] = True
         self.size = self.own.sum(1)                                           # (U+1,) notes
         self.turned = self.own[:, ids.shade] & ~self.own & (ids.shade != ids.pitch)   # (U+1, P) shades of what is struck
+        self._ended = np.append(self.code, -1)
 
     def at(self,
         bar, position,     # (r,) of each row, -1 before the first place of a bar
@@ -59,7 +60,7 @@ class Places:
         "Find places."
         here = bar * PLACE + position
         i = np.searchsorted(self.code, here)
-        return np.where((position >= 0) & (np.append(self.code, -1)[i] == here), i, -1)
+        return np.where((position >= 0) & (self._ended[i] == here), i, -1)
 
     def after(self,
         bar, position,     # (r,)
@@ -67,7 +68,7 @@ class Places:
         "Find the next place of each row."
         i = np.searchsorted(self.code, bar * PLACE + position, 'right')
         end = np.searchsorted(self.code, (bar + 1) * PLACE)
-        return np.append(self.code, 0)[i] % PLACE, end - i
+        return self._ended[i] % PLACE, end - i
 
 # %% ../../nbs/094_generate.lines.ipynb #0000000d
 class Lines:
@@ -93,6 +94,7 @@ class Lines:
         self.count, self.here = np.full(rows, 2), np.zeros(rows, int)         # ids said in the bar, notes said at the place
         self.done = np.zeros(rows, bool)
         self.written, self.pending = [[] for _ in range(rows)], [[] for _ in range(rows)]
+        self.velocities = {}                                                  # (bar, position, pitch) -> velocity index
         self.held_as = np.tile(self.ids.degree, (len(self.places.own), 1))    # (U+1, P) degree as which each pitch is held
         self.rules = rules
         self.hearing = [rule for rule in rules if rule.hears]
@@ -142,8 +144,13 @@ class Lines:
             self._say(row, int(first[VELOCITY]) + held[0], int(first[DURATION]) + held[1])
             self.kind[row] = DURATION
         elif self.loud:
-            self._say(row, int(first[VELOCITY]) + self.part.loudness(bar, position, pitch))
+            self._say(row, int(first[VELOCITY]) + self._loudness(bar, position, pitch))
             self.kind[row] = VELOCITY
+
+    def _loudness(self, *place):
+        "Velocity index that a new note takes of the input's; rows ask for the same ones."
+        if place not in self.velocities: self.velocities[place] = self.part.loudness(*place)
+        return self.velocities[place]
 
     def flush(self):
         "Take what was written since the last time: a list of ids for each row."

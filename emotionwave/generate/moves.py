@@ -18,7 +18,7 @@ from ..music.texture import close_below, MUD_BELOW, MUD_CLOSE, next_onset
 from ..hearing.classifiers import load_labeller
 from ..playing.touch import articulate, regroove
 from .keep import Keep
-from . import requests
+from .requests import SWITCHES
 
 # %% ../../nbs/098_generate.moves.ipynb #00000005
 @dataclass(frozen=True, eq=False)
@@ -261,7 +261,7 @@ HARMONY = Mediants(), Augmented()
 TOUCH = Touch()
 IN_TIME = LetGo(), Timing()
 AFTERWARDS = PutBack(), Register()
-EVERY_SWITCH = requests.SWITCHES | {move.name: move.reason for move in (*HARMONY, TOUCH, *IN_TIME, *AFTERWARDS) if move.name}   # name -> reason
+EVERY_SWITCH = SWITCHES | {move.name: move.reason for move in (*HARMONY, TOUCH, *IN_TIME, *AFTERWARDS) if move.name}   # name -> reason
 
 def moved_by(
     moves,             # list of `Move`s

@@ -5,7 +5,8 @@
 # %% auto #0
 __all__ = ['GRAMMAR', 'WISH', 'LAW', 'STRANGE', 'ANCHOR', 'FOREIGN', 'THIRD', 'LEADING', 'BESIDE', 'MINOR_SHADES', 'MAJOR_SHADES',
            'Rule', 'Rising', 'Room', 'SameStrokes', 'NothingStrange', 'anchors', 'Anchor', 'idle_leading', 'Around',
-           'IdleLeading', 'held_degrees', 'Turns', 'Degrees', 'Dominant', 'OneWay', 'EveryStroke', 'AsMany']
+           'IdleLeading', 'held_degrees', 'Turns', 'Degrees', 'Dominant', 'OneWay', 'long_bars', 'EveryStroke',
+           'AsMany']
 
 # %% ../../nbs/095_generate.rules.ipynb #00000002
 import numpy as np
@@ -160,6 +161,12 @@ class Anchor(Rule):
     ):
         self.nats = nats
 
+    def begin(self, lines:Lines):
+        "Take what the window needs."
+        self.lines = lines
+        everywhere = np.broadcast_to(self.nats, (len(lines.bar), len(lines.part.opening), 12))
+        self.here = everywhere[:, lines.first:lines.last]                      # (R, K, 12)
+
     def prefer(self, next:Next):
         "What the input's own notes gain, in rising order."
         lines, ids = self.lines, self.lines.ids
@@ -167,8 +174,7 @@ class Anchor(Rule):
         if not len(lines.places.code): return out
         said = np.where(next.pitch < 0, -1, ids.step[next.pitch])
         later = ids.step > said[:, None]
-        nats = np.broadcast_to(self.nats, (len(lines.bar), len(lines.part.opening), 12))[next.rows, next.bar]   # (r, 12)
-        gained = np.take_along_axis(nats, lines.held_as[next.place], 1)
+        gained = np.take_along_axis(self.here[next.rows, next.k], lines.held_as[next.place], 1)   # (r, P)
         out[:, ids.pitches] = gained * (lines.places.own[next.place] & later)
         return out
 
@@ -251,11 +257,15 @@ class Degrees(Turns):
     ):
         self.held = held
 
+    def begin(self, lines:Lines):
+        "Find the pitches whose shade is held."
+        self.lines, ids = lines, lines.ids
+        everywhere = np.broadcast_to(self.held, (len(lines.bar), len(lines.part.opening), 12))
+        self.here = everywhere[:, lines.first:lines.last, ids.degree[ids.shade]]   # (R, K, P)
+
     def forbidden(self, next:Next):
         "Turns (r, P) of degrees that are held."
-        lines, ids = self.lines, self.lines.ids
-        held = np.broadcast_to(self.held, (len(lines.bar), len(lines.part.opening), 12))[next.rows, next.bar]
-        return lines.places.turned[next.place] & held[:, ids.degree[ids.shade]]
+        return self.lines.places.turned[next.place] & self.here[next.rows, next.k]
 
 # %% ../../nbs/095_generate.rules.ipynb #0000001d
 class Dominant(Turns):
@@ -270,12 +280,13 @@ class Dominant(Turns):
         sounding = over @ np.eye(12, dtype=int)[around.degree] > 0             # (leading tones, 12)
         clear = sounding[:, 7] & ~sounding[:, [0, 3, 4, 8, 9]].any(1)
         bars = around.notes[around.leads, 0][clear]
-        self.stays = np.zeros_like(lines.places.own)                           # (U+1, P)
-        self.stays[around.mark(around.leads & np.isin(around.notes[:, 0], bars))] = True
+        stays = np.zeros_like(lines.places.own)                                # (U+1, P)
+        stays[around.mark(around.leads & np.isin(around.notes[:, 0], bars))] = True
+        self.turns = lines.places.turned & stays[:, lines.ids.shade]
 
     def forbidden(self, next:Next):
         "Turns (r, P) of leading tones that stay."
-        return self.lines.places.turned[next.place] & self.stays[next.place][:, self.lines.ids.shade]
+        return self.turns[next.place]
 
 class OneWay(Turns):
     name, hears = 'one_way', True
@@ -287,6 +298,7 @@ class OneWay(Turns):
         source = np.where(places.turned, ids.shade, ids.pitch)                 # (U+1, P) the pitch of the input that each would be a shade of
         alone = np.take_along_axis(lines.held_as, source, 1) != ids.degree[source]
         self.kin = ids.degree[source] + 12 * alone                             # (U+1, P)
+        self.about = places.own | places.turned                                # (U+1, P)
         self.into = np.full((len(lines.bar), 24), -1)                          # degree that each has turned into in the bar so far
 
     def hear(self, row:int, id:int):
@@ -295,33 +307,40 @@ class OneWay(Turns):
         if kind == BAR: self.into[row] = -1
         if kind != PITCH: return
         pitch, place = id - lines.ids.first[PITCH], lines.places.at(lines.bar[row], lines.position[row])
-        if lines.places.own[place, pitch] or lines.places.turned[place, pitch]:
+        if self.about[place, pitch]:
             self.into[row, self.kin[place, pitch]] = lines.ids.degree[pitch]
 
     def forbidden(self, next:Next):
         "Shades (r, P) other than those of this bar."
-        places = self.lines.places
         into = np.take_along_axis(self.into[next.rows], self.kin[next.place], 1)
-        about = places.own[next.place] | places.turned[next.place]
-        return about & (into >= 0) & (into != self.lines.ids.degree)
+        return self.about[next.place] & (into >= 0) & (into != self.lines.ids.degree)
 
 # %% ../../nbs/095_generate.rules.ipynb #00000022
+def long_bars(lines:Lines)->np.ndarray:    # (K,) bool
+    "Find the bars of a window that are shown whole and are longer than any that was learnt from."
+    return lines.whole & lines.part.long[lines.first:lines.last]
+
 class EveryStroke(Rule):
     name = 'every_stroke'
     reason = 'In a bar longer than any that was learnt from, every stroke of the piece comes.'
 
+    def begin(self, lines:Lines):
+        "Find the bars that are shown whole and are so long."
+        self.lines, self.strict = lines, long_bars(lines)
+
     def _to_come(self, next):
         "Position of the next stroke (r,), -1 where none follows, and how many do."
         position, left = self.lines.places.after(next.bar, next.position)
-        left = np.where(self.lines.whole[next.k] & self.lines.part.long[next.bar], left, 0)
+        left = np.where(self.strict[next.k], left, 0)
         return np.where(left > 0, position, -1), left
 
     def owed(self, next:Next):
         "A note for each stroke to come."
-        return self._to_come(next)[1]
+        return self._to_come(next)[1] if self.strict.any() else 0
 
     def forbid(self, next:Next):
         "Forbid places beyond the next stroke, and the bar's end."
+        if not self.strict.any(): return
         next.following, _ = self._to_come(next)
         comes = next.following >= 0
         next.forbid_end(comes)
@@ -333,10 +352,15 @@ class AsMany(Rule):
     name = 'as_many'
     reason = 'In such a bar each stroke has as many notes as in the piece.'
 
+    def begin(self, lines:Lines):
+        "Find these bars."
+        self.lines, self.strict = lines, long_bars(lines)
+
     def forbid(self, next:Next):
         "Forbid more notes at a place than the piece has there, and to go on with fewer."
+        if not self.strict.any(): return
         lines = self.lines
-        here = lines.part.long[next.bar] & lines.whole[next.k] & (next.kind == DURATION)
+        here = self.strict[next.k] & (next.kind == DURATION)
         lack = lines.places.size[next.place] - next.here
         next.pitches[here & (lack <= 0)] = False
         higher = lines.ids.pitch > next.pitch[:, None]

@@ -58,13 +58,15 @@ def sample_top_p(
     "Draw one id a row."
     logits = np.asarray(logits, np.float64)
     if temperature <= 0: return logits.argmax(-1)
+    some = np.flatnonzero((logits > -np.inf).any(0))                          # ids that any row may say
+    logits = logits[:, some]
     p = np.exp((logits - logits.max(-1, keepdims=True)) / temperature)
     ranked = np.sort(p, -1)[:, ::-1]
     before = ranked.cumsum(-1) - ranked
     least = np.where(before < top_p * p.sum(-1, keepdims=True), ranked, np.inf).min(-1, keepdims=True)
     c = np.where(p >= least, p, 0).cumsum(-1)                                  # in the order of ids, so that rounding doesn't swap near-equal ones
     u = np.array([g.random() for g in generators])[:, None] * c[:, -1:]
-    return (c > u).argmax(-1)
+    return some[(c > u).argmax(-1)]
 
 # %% ../../nbs/097_generate.sampler.ipynb #0000000f
 NEGLIGIBLE = 20                # nats below the likeliest id: so improbable that it needn't be moved

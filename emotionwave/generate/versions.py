@@ -10,7 +10,6 @@ __all__ = ['GUIDANCE', 'PRESSED', 'EASE', 'ASKED', 'LIKENESS', 'AMOUNT', 'SHIFT'
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from pathlib import Path
 from typing import Any
 import numpy as np
 import torch

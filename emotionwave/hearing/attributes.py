@@ -14,18 +14,21 @@ from ..music.keys import TURNED, find_keys, key_fit
 
 # %% ../../nbs/061_hearing.attributes.ipynb #00000005
 def _energy(velocity, notes_per_s, interval, span, bpm):
-    "The original's formula: mean velocity, notes a second, ticks between onsets (0 when there are none), semitones, tempo."
+    """The original's formula: mean velocity, notes a second, ticks between onsets (0
+    when there are none), semitones, tempo."""
     rate = np.divide(1, interval, out=np.zeros(np.shape(interval)), where=np.asarray(interval) > 0)
-    return np.clip(.3 * velocity / 127 + .2 * notes_per_s / 8 + .2 * rate / 8 + .1 * span / 88 + .2 * bpm / 120, 0, 1)
+    return np.clip(.3 * velocity / 127 + .2 * notes_per_s / 8 + .2 * rate / 8 + .1 * span / 88
+                   + .2 * bpm / 120, 0, 1)
 
 def energy(
     song:Song,         # at least one note, else the energy is 0
 )->float:              # 0 (calm) to 1 (lively)
     "Compute the original EmotionWave's energy of a piece."
     if not len(song): return 0.
-    length_s = max(float(song.seconds(song.end_tick)), 1e-9)                  # from tick 0 to the last note's end
+    length_s = max(float(song.seconds(song.end_tick)), 1e-9)  # from tick 0 to the last note's end
     interval = np.diff(song.onset).mean() if len(song) > 1 else 0.            # 0 inside chords
-    return float(_energy(song.velocity.mean(), len(song) / length_s, interval, np.ptp(song.pitch), song.end_tick / song.tpq / length_s * 60))
+    return float(_energy(song.velocity.mean(), len(song) / length_s, interval, np.ptp(song.pitch),
+                         song.end_tick / song.tpq / length_s * 60))
 
 # %% ../../nbs/061_hearing.attributes.ipynb #0000000a
 class _Pieces(NamedTuple):
@@ -45,33 +48,39 @@ class _Pieces(NamedTuple):
     def part(self, a, b):
         "Only pieces `a` to `b - 1`."
         i, j = int(self.first[a]), int(self.first[b - 1] + self.count[b - 1])
-        return _Pieces(self.first[a:b] - i, *(x[a:b] for x in self[1:4]), self.piece[i:j] - a, *(x[i:j] for x in self[5:]))
+        return _Pieces(self.first[a:b] - i, *(x[a:b] for x in self[1:4]), self.piece[i:j] - a,
+                       *(x[i:j] for x in self[5:]))
 
 def _offsets(count): return np.cumsum(count) - count
 
 def _clock(tick, per_quarter, tempos, shift):
     "From ticks, moved by their song's `shift`, to microseconds times ticks per quarter."
     begun = np.append(0, np.cumsum(np.diff(tick) * per_quarter[:-1]))
-    begun -= np.repeat(begun[_offsets(tempos)], tempos)                        # at the tempos, from the beginning of their song
-    last, far = np.cumsum(tempos) - 1, 1 << 29                                 # the last tempo of each song goes on beyond all notes
-    knot, value = np.insert(tick + np.repeat(shift, tempos), last + 1, shift + far), np.insert(begun, last + 1, begun[last] + (far - tick[last]) * per_quarter[last])
-    return lambda moved: np.interp(moved, knot, value)                         # whole numbers up to 2 ** 53, and so exact
+    begun -= np.repeat(begun[_offsets(tempos)], tempos)  # at the tempos, from the beginning of their song
+    last, far = np.cumsum(tempos) - 1, 1 << 29  # the last tempo of each song goes on beyond all notes
+    knot, value = (np.insert(tick + np.repeat(shift, tempos), last + 1, shift + far),
+                   np.insert(begun, last + 1, begun[last] + (far - tick[last]) * per_quarter[last]))
+    return lambda moved: np.interp(moved, knot, value)  # whole numbers up to 2 ** 53, and so exact
 
 def _gather(songs, spans):
-    "Put the notes with onsets in spans (F, 2) of ticks of each song into one table; also which of the spans hold any."
+    """Put the notes with onsets in spans (F, 2) of ticks of each song into one table;
+    also which of the spans hold any."""
     sizes = lambda name: np.array([len(getattr(s, name)) for s in songs])
     column = lambda name: np.concatenate([getattr(s, name) for s in songs])
-    onset, duration, pitch, velocity, tempo_tick = map(column, ('onset', 'duration', 'pitch', 'velocity', 'tempo_tick'))
+    onset, duration, pitch, velocity, tempo_tick = map(column, ('onset', 'duration', 'pitch', 'velocity',
+                                                                'tempo_tick'))
     per_quarter = np.rint(6e7 / column('tempo_bpm')).astype(np.int64)         # microseconds
     lo, hi = np.concatenate(spans).T
-    shift = np.arange(len(songs)) << 30                                       # each song begins where no tick of the one before is, so that one search serves all
+    # each song begins where no tick of the one before is, so that one search serves all
+    shift = np.arange(len(songs)) << 30
     in_song = np.repeat(np.arange(len(songs)), [len(s) for s in spans])
     moved = onset + np.repeat(shift, sizes('onset'))
     begin, stop = np.searchsorted(moved, lo + shift[in_song]), np.searchsorted(moved, hi + shift[in_song])
     some = stop > begin
     count, begin, lo, in_song = (stop - begin)[some], begin[some], lo[some], in_song[some]
     first, piece = _offsets(count), np.repeat(np.arange(len(count)), count)
-    if not np.array_equal(first, begin) or count.sum() < len(onset):          # all notes in their order are there already
+    # all notes in their order are there already
+    if not np.array_equal(first, begin) or count.sum() < len(onset):
         note = np.arange(len(piece)) + (begin - first)[piece]
         moved, onset, duration, pitch, velocity = (x[note] for x in (moved, onset, duration, pitch, velocity))
     moment = _clock(tempo_tick, per_quarter, sizes('tempo_tick'), shift)
@@ -80,7 +89,8 @@ def _gather(songs, spans):
     zero, per_s = start[first], tpq * 1e6
     lead_s = (zero - moment(lo + shift[in_song])) / per_s
     zero, per_s = zero[piece], per_s[piece] if len(set(tpq.tolist())) > 1 else per_s[:1]
-    return _Pieces(first, count, tpq, lead_s, piece, onset - lo[piece], duration, (start - zero) / per_s, (end - zero) / per_s, pitch, velocity), some
+    return (_Pieces(first, count, tpq, lead_s, piece, onset - lo[piece], duration, (start - zero) / per_s,
+                    (end - zero) / per_s, pitch, velocity), some)
 
 def _sum(x, first): return np.add.reduceat(x, first)
 
@@ -95,39 +105,49 @@ def _medians(x, piece, first, count):
 
 # %% ../../nbs/061_hearing.attributes.ipynb #0000000e
 # how often chord tones fall on each degree of major and minor, percent: Bellman (2005) after Budge (1943)
-_BUDGE = np.array([[16.80, .86, 12.95, 1.41, 13.49, 11.93, 1.25, 20.28, 1.80, 8.04, .62, 10.57], [18.16, .69, 12.99, 13.34, 1.07, 11.15, 1.38, 21.07, 7.49, 1.53, .92, 10.21]])
+_BUDGE = np.array([[16.80, .86, 12.95, 1.41, 13.49, 11.93, 1.25, 20.28, 1.80, 8.04, .62, 10.57],
+                   [18.16, .69, 12.99, 13.34, 1.07, 11.15, 1.38, 21.07, 7.49, 1.53, .92, 10.21]])
 _BUDGE = (_BUDGE - _BUDGE.mean(1, keepdims=True)) / _BUDGE.std(1, keepdims=True)
 _MAJOR = [0, 2, 4, 5, 7, 9, 11]
-SCALES = np.array([np.isin(np.arange(12), (np.array(_MAJOR) + t) % 12) for t in range(12)], np.float64)   # (12, 12) major scale on each tonic
+# (12, 12) major scale on each tonic
+SCALES = np.array([np.isin(np.arange(12), (np.array(_MAJOR) + t) % 12) for t in range(12)], np.float64)
 
 def _tonality(n, degree, length):
     P = len(n.first)
     hist = np.bincount(n.piece * 12 + degree, length, P * 12).reshape(P, 12)
     hist /= hist.sum(1, keepdims=True)
-    fit, inside = key_fit(hist, _BUDGE), hist[:, TURNED[:, _MAJOR]].sum(2)     # (P, 2, 12); (P, 12) share in the major scale on each degree
-    sign, rows = (inside + 1e-3 * fit.max(1)).argmax(1), np.arange(P)          # degree that is the tonic of the fullest major scale: the key signature
+    # (P, 2, 12); (P, 12) share in the major scale on each degree
+    fit, inside = key_fit(hist, _BUDGE), hist[:, TURNED[:, _MAJOR]].sum(2)
+    # degree that is the tonic of the fullest major scale: the key signature
+    sign, rows = (inside + 1e-3 * fit.max(1)).argmax(1), np.arange(P)
     step, best = hist[rows[:, None], TURNED[sign]], fit.max(2)
     lean = lambda low, high: (hist[:, high] - hist[:, low]) / (hist[:, high] + hist[:, low] + .01)
-    return {'clarity': best.max(1), 'mode_clarity': best[:, 0] - best[:, 1], 'parallel_clarity': fit[:, 0, 0] - fit[:, 1, 0],
-            'relative_clarity': fit[rows, 0, sign] - fit[rows, 1, (sign + 9) % 12], 'in_scale': inside[rows, sign],
+    return {'clarity': best.max(1), 'mode_clarity': best[:, 0] - best[:, 1],
+            'parallel_clarity': fit[:, 0, 0] - fit[:, 1, 0],
+            'relative_clarity': fit[rows, 0, sign] - fit[rows, 1, (sign + 9) % 12],
+            'in_scale': inside[rows, sign],
             'entropy': -(hist * np.log2(np.where(hist > 0, hist, 1))).sum(1) / math.log2(12),
             'second': lean(1, 2), 'third': lean(3, 4), 'sixth': lean(8, 9), 'seventh': lean(10, 11),
             **{f'degree_{i}': hist[:, i] for i in range(12)}, **{f'step_{i}': step[:, i] for i in _MAJOR}}
 
 # %% ../../nbs/061_hearing.attributes.ipynb #00000012
-_TRIADS = {'major': (4, 7), 'minor': (3, 7), 'diminished': (3, 6), 'augmented': (4, 8), 'suspended': (5, 7)}   # semitones above the root
-_CHORDS = {'I': (0, 0), 'i': (1, 0), 'ii': (1, 2), 'bIII': (0, 3), 'iii': (1, 4), 'IV': (0, 5), 'iv': (1, 5), 'V': (0, 7), 'v': (1, 7),
-           'bVI': (0, 8), 'vi': (1, 9), 'bVII': (0, 10)}                     # name: kind of triad, semitones from tonic to root
-# for each of the 4096 sets of pitch classes how many pairs are 1 to 6 semitones apart; three counts of 21 bits to a number, so that they add up in one go
+# semitones above the root
+_TRIADS = {'major': (4, 7), 'minor': (3, 7), 'diminished': (3, 6), 'augmented': (4, 8), 'suspended': (5, 7)}
+_CHORDS = {'I': (0, 0), 'i': (1, 0), 'ii': (1, 2), 'bIII': (0, 3), 'iii': (1, 4), 'IV': (0, 5), 'iv': (1, 5),
+           'V': (0, 7), 'v': (1, 7),
+           'bVI': (0, 8), 'vi': (1, 9), 'bVII': (0, 10)}  # name: kind of triad, semitones from tonic to root
+# for each of the 4096 sets of pitch classes how many pairs are 1 to 6 semitones apart; three counts of 21
+# bits to a number, so that they add up in one go
 _sets = np.arange(4096)[:, None] >> np.arange(12) & 1
 _pairs = [(_sets & np.roll(_sets, k, 1)).sum(1) // (1 + (k == 6)) for k in range(1, 7)]
 _PAIRS = np.array([sum(c << 21 * i for i, c in enumerate(_pairs[k:k + 3])) for k in (0, 3)])   # (2, 4096)
 
 def _eighths(n, degree, start, stop, total):
-    "Which degrees sound in which frames of an eighth of a second: 16 * frame + degree of each; frames of each note and piece; room of each piece."
-    step = np.maximum(.125, total / 20000)                                     # s; a hostile file of a year stays small
+    """Which degrees sound in which frames of an eighth of a second: 16 * frame + degree of each; frames of
+    each note and piece; room of each piece."""
+    step = np.maximum(.125, total / 20000)  # s; a hostile file of a year stays small
     frames = np.ceil(total / step).astype(np.int64) + 1
-    room = (frames + 3) // 4 * 4 + 4                                           # whole half seconds, the last of them silent
+    room = (frames + 3) // 4 * 4 + 4  # whole half seconds, the last of them silent
     base, step = _offsets(room), step[n.piece] if step.max() > .125 else .125
     a = (start / step + 1e-6).astype(np.int64)
     held = np.minimum(np.maximum(np.ceil(stop / step - 1e-6).astype(np.int64), a + 1), frames[n.piece]) - a
@@ -139,12 +159,13 @@ def _intervals(n, cell, held, frames, room):
     "Polyphony, silence and intervals of what sounds at once."
     present, base = np.zeros(int(room.sum()) * 16, np.uint8), _offsets(room)
     present[cell] = 1
-    chord = np.packbits(present, bitorder='little').view('<u2')                # (frames,) the set of degrees that sounds
+    chord = np.packbits(present, bitorder='little').view('<u2')  # (frames,) the set of degrees that sounds
     some = np.maximum(_sum((chord > 0).astype(np.int64), base), 1)
     sums = [_sum(table[chord], base) for table in _PAIRS]
     pairs = [sums[k // 3] >> 21 * (k % 3) & (1 << 21) - 1 for k in range(6)]
     among = np.maximum(sum(pairs), 1)
-    return {'polyphony': _sum(held, n.first) / some, 'silence': 1 - some / frames, **{f'interval_{k + 1}': pairs[k] / among for k in range(6)}}
+    return {'polyphony': _sum(held, n.first) / some, 'silence': 1 - some / frames,
+            **{f'interval_{k + 1}': pairs[k] / among for k in range(6)}}
 
 def _triads(cell, room):
     "Kinds of triads, named chords and how well they fit."
@@ -156,9 +177,11 @@ def _triads(cell, room):
     some = np.flatnonzero(size)
     piece = np.repeat(np.arange(P), room // 4)[some]
     count = np.bincount(piece, minlength=P); first = _offsets(count)
-    window = np.rint(window.take(some, 1) * (2**22 / size[some]))                   # whole numbers, so that equal chords are equal whatever the order of their sum
-    window = np.concatenate([window, window[:8]])                              # and once more the lowest, for roots near the top
-    best, root, roots = np.empty((len(_TRIADS), len(some)), np.float32), [], np.arange(12, dtype=np.uint8)[:, None]
+    # whole numbers, so that equal chords are equal whatever the order of their sum
+    window = np.rint(window.take(some, 1) * (2**22 / size[some]))
+    window = np.concatenate([window, window[:8]])  # and once more the lowest, for roots near the top
+    best, root, roots = (np.empty((len(_TRIADS), len(some)), np.float32), [],
+                         np.arange(12, dtype=np.uint8)[:, None])
     for i, (third, fifth) in enumerate(_TRIADS.values()):
         score = window[:12] + window[third:third + 12]; score += window[fifth:fifth + 12]
         score.max(0, out=best[i])
@@ -166,9 +189,11 @@ def _triads(cell, room):
     top, kind = best.max(0), np.full(len(some), len(_TRIADS) - 1)
     for i in range(len(_TRIADS) - 2, -1, -1): np.copyto(kind, i, where=best[i] == top)
     share = lambda at, many: np.bincount(at, minlength=P * many).reshape(P, many) / count[:, None]
-    kinds, roots = share(piece * len(_TRIADS) + kind, len(_TRIADS)), [share((piece * 12 + root[i])[kind == i], 12) for i in (0, 1)]
+    kinds, roots = (share(piece * len(_TRIADS) + kind, len(_TRIADS)),
+                    [share((piece * 12 + root[i])[kind == i], 12) for i in (0, 1)])
     mean = lambda x: _sum(x.astype(np.float64), first) / count / 2**22
-    return {**{f'{name}_chords': kinds[:, i] for i, name in enumerate(_TRIADS)}, **{f'chord_{name}': roots[i][:, r] for name, (i, r) in _CHORDS.items()},
+    return {**{f'{name}_chords': kinds[:, i] for i, name in enumerate(_TRIADS)},
+            **{f'chord_{name}': roots[i][:, r] for name, (i, r) in _CHORDS.items()},
             'chord_fit': mean(top), 'brightness': mean(best[0] - best[1])}
 
 def _harmony(n, degree, length, total):
@@ -177,7 +202,8 @@ def _harmony(n, degree, length, total):
 
 # %% ../../nbs/061_hearing.attributes.ipynb #00000017
 def _strokes(n, total):
-    "Notes struck together: first note of each stroke, stroke of each note, piece of each stroke, strokes of each piece, seconds to the next."
+    """Notes struck together: first note of each stroke, stroke of each note, piece of each stroke, strokes
+    of each piece, seconds to the next."""
     new = np.append(True, np.diff(n.start) > .035 + 1e-9)
     new[n.first] = True
     at, stroke = np.flatnonzero(new), np.cumsum(new) - 1
@@ -185,70 +211,95 @@ def _strokes(n, total):
     count = np.bincount(piece, minlength=len(n.first))
     final, gap = np.cumsum(count) - 1, np.empty(len(at))
     gap[:-1] = np.clip(np.diff(n.start[at]), .01, 4)
-    gap[final] = np.where(count > 1, gap[final - 1], np.minimum(total, 4))     # the last stroke is as long as the one before
+    # the last stroke is as long as the one before
+    gap[final] = np.where(count > 1, gap[final - 1], np.minimum(total, 4))
     return at, stroke, piece, count, gap
 
 def _touch(n, length, total, strokes):
     "Density, rhythm and articulation."
     at, stroke, piece, count, gap = strokes
     many, every = count > 1, np.ones(len(at), bool)
-    every[np.cumsum(count)[many] - 1] = False                                  # an interval lies between two strokes
+    every[np.cumsum(count)[many] - 1] = False  # an interval lies between two strokes
     interval, of, intervals = gap[every], piece[every], np.maximum(count - 1, 1)
     gap = gap[stroke]
     by_note, by_interval = (n.piece, n.first, n.count), (of, _offsets(intervals), intervals)
-    return {'notes_per_s': n.count / total, 'onsets_per_s': count / total, 'interval_s': _medians(interval, *by_interval), 'interval_spread': _sd(np.log(interval), *by_interval),
-            'duration_s': _medians(length, *by_note), 'duration_spread': _sd(np.log(length), *by_note), 'articulation': _medians(np.minimum(length / gap, 4), *by_note),
-            'staccato': _sum((length < .5 * gap - 1e-9).astype(np.int64), n.first) / n.count, 'chord_size': n.count / count}
+    return {'notes_per_s': n.count / total, 'onsets_per_s': count / total,
+            'interval_s': _medians(interval, *by_interval),
+            'interval_spread': _sd(np.log(interval), *by_interval),
+            'duration_s': _medians(length, *by_note), 'duration_spread': _sd(np.log(length), *by_note),
+            'articulation': _medians(np.minimum(length / gap, 4), *by_note),
+            'staccato': _sum((length < .5 * gap - 1e-9).astype(np.int64), n.first) / n.count,
+            'chord_size': n.count / count}
 
 def _register(n, tonic, strokes):
     "Pitch, melody, bass and loudness."
     at, stroke, piece, count, gap = strokes
     P, last, first, scale = len(n.first), n.count - 1, _offsets(count), np.arange(128)
     hist = np.bincount(n.piece * 128 + n.pitch, minlength=P * 128).reshape(P, 128)
-    upto = hist.cumsum(1)                                                      # (P, 128) notes not above each pitch
-    ranked = lambda k: (upto <= k[:, None]).sum(1)                             # (P,) the pitch of rank k, from the lowest
+    upto = hist.cumsum(1)  # (P, 128) notes not above each pitch
+    ranked = lambda k: (upto <= k[:, None]).sum(1)  # (P,) the pitch of rank k, from the lowest
     pitch, square, loud = hist @ scale, hist @ scale**2, _sum(n.velocity, n.first)
-    variance = lambda squares, sum: (n.count * squares - sum * sum).astype(np.float64)   # times n * n, from whole numbers
+    # times n * n, from whole numbers
+    variance = lambda squares, sum: (n.count * squares - sum * sum).astype(np.float64)
     pitch_var, loud_var = variance(square, pitch), variance(_sum(n.velocity * n.velocity, n.first), loud)
     both = n.count * _sum(n.velocity * n.pitch, n.first) - loud * pitch
     top, low = np.maximum.reduceat(n.pitch, at), np.minimum.reduceat(n.pitch, at)
-    deep = np.minimum(gap, 2) * (low <= ranked(35 * last // 100)[piece])       # s that a low stroke counts as bass
+    deep = np.minimum(gap, 2) * (low <= ranked(35 * last // 100)[piece])  # s that a low stroke counts as bass
     bass = np.bincount(piece * 12 + (low - tonic[piece]) % 12, deep, P * 12).reshape(P, 12)
     bass /= np.maximum(bass.sum(1, keepdims=True), 1e-9)
     move = np.abs(np.diff(top, prepend=0)); move[first] = 0
     moves, steps = _sum((move > 0).astype(np.int64), first), np.maximum(count - 1, 1)
     tenth, rest = ranked(last // 10), last % 10 / 10
     return {'bass_tonic': bass[:, 0], 'bass_dominant': bass[:, 7], 'bass_sixth': bass[:, 8] + bass[:, 9],
-            'pitch_mean': pitch / n.count, 'pitch_sd': np.sqrt(pitch_var) / n.count, 'pitch_range': ranked(last) - ranked(0 * last),
-            'low': upto[:, 47] / n.count, 'high': 1 - upto[:, 71] / n.count, 'melody_mean': _sum(top, first) / count,
-            'bass_mean': tenth + rest * (ranked(np.minimum(last // 10 + 1, last)) - tenth), 'melody_step': _sum(move, first) / np.maximum(moves, 1),
-            'melody_repeats': (count - 1 - moves) / steps, 'velocity_mean': loud / n.count, 'velocity_sd': np.sqrt(loud_var) / n.count,
+            'pitch_mean': pitch / n.count, 'pitch_sd': np.sqrt(pitch_var) / n.count,
+            'pitch_range': ranked(last) - ranked(0 * last),
+            'low': upto[:, 47] / n.count, 'high': 1 - upto[:, 71] / n.count,
+            'melody_mean': _sum(top, first) / count,
+            'bass_mean': tenth + rest * (ranked(np.minimum(last // 10 + 1, last)) - tenth),
+            'melody_step': _sum(move, first) / np.maximum(moves, 1),
+            'melody_repeats': (count - 1 - moves) / steps, 'velocity_mean': loud / n.count,
+            'velocity_sd': np.sqrt(loud_var) / n.count,
             'velocity_pitch': both / np.maximum(np.sqrt(pitch_var) * np.sqrt(loud_var), 1e-9)}
 
 # %% ../../nbs/061_hearing.attributes.ipynb #0000001b
 _DEGREES = '1 b2 2 b3 3 4 b5 5 b6 6 b7 7'.split()
 ATTRIBUTES = {
     'seconds': 's, first onset to last end', 'notes': 'count', 'energy': '0..1, the original\'s',
-    'tempo': 'bpm, mean; means nothing in a performance', 'notes_per_beat': 'notes a quarter, as tempo', 'offbeat': '0..1, share of onsets off the quarter, as tempo',
+    'tempo': 'bpm, mean; means nothing in a performance', 'notes_per_beat': 'notes a quarter, as tempo',
+    'offbeat': '0..1, share of onsets off the quarter, as tempo',
     'major': '1 major, 0 minor, by `find_key`', 'clarity': '-1..1, correlation with the best key\'s profile',
-    'mode_clarity': '-2..2, best major less best minor correlation', 'parallel_clarity': '-2..2, major less minor correlation on the tonic found',
-    'relative_clarity': '-2..2, major less relative minor correlation of the key signature', 'in_scale': '0..1, share inside the fullest major scale',
-    'entropy': '0..1, of the pitch classes', 'second': '-1..1, (2 - b2) / (2 + b2), shares of sounding time', 'third': '-1..1, the same of 3 and b3',
+    'mode_clarity': '-2..2, best major less best minor correlation',
+    'parallel_clarity': '-2..2, major less minor correlation on the tonic found',
+    'relative_clarity': '-2..2, major less relative minor correlation of the key signature',
+    'in_scale': '0..1, share inside the fullest major scale',
+    'entropy': '0..1, of the pitch classes', 'second': '-1..1, (2 - b2) / (2 + b2), shares of sounding time',
+    'third': '-1..1, the same of 3 and b3',
     'sixth': '-1..1, the same of 6 and b6', 'seventh': '-1..1, the same of 7 and b7',
     **{f'degree_{i}': f'0..1, share of degree {d} above the tonic' for i, d in enumerate(_DEGREES)},
-    **{f'step_{i}': f'0..1, share of {i} semitones above the key signature\'s major tonic' for i in (0, 2, 4, 5, 7, 9, 11)},
-    'polyphony': 'notes sounding, mean where any sounds', 'silence': '0..1, share of eighths of a second without a note',
-    **{f'interval_{k}': f'0..1, share of pairs sounding together that are {k} or {12 - k} semitones apart' for k in range(1, 7)},
+    **{f'step_{i}': f'0..1, share of {i} semitones above the key signature\'s major tonic'
+       for i in (0, 2, 4, 5, 7, 9, 11)},
+    'polyphony': 'notes sounding, mean where any sounds',
+    'silence': '0..1, share of eighths of a second without a note',
+    **{f'interval_{k}': f'0..1, share of pairs sounding together that are {k} or {12 - k} semitones apart'
+       for k in range(1, 7)},
     **{f'{k}_chords': f'0..1, share of seconds closest to a {k} triad' for k in _TRIADS},
     **{f'chord_{k}': f'0..1, share of seconds closest to {k} of the key' for k in _CHORDS},
-    'chord_fit': '0..1, share of a second\'s notes inside its triad', 'brightness': '-1..1, fit of the best major less the best minor triad',
-    'bass_tonic': '0..1, share of the bass on 1', 'bass_dominant': '0..1, on 5', 'bass_sixth': '0..1, on b6 or 6',
-    'notes_per_s': 'notes a second', 'onsets_per_s': 'strokes a second', 'interval_s': 's, median from stroke to stroke', 'interval_spread': 'sd of its natural log',
-    'duration_s': 's, median note', 'duration_spread': 'sd of its natural log', 'articulation': '0..4, median of duration over interval; 1 is legato',
-    'staccato': '0..1, share of notes shorter than half the interval', 'chord_size': 'notes a stroke', 'pitch_mean': 'MIDI pitch', 'pitch_sd': 'semitones',
-    'pitch_range': 'semitones', 'low': '0..1, share below C3 (48)', 'high': '0..1, share from C5 (72)', 'melody_mean': 'MIDI pitch of the highest notes',
-    'bass_mean': 'MIDI pitch, lowest tenth', 'melody_step': 'semitones, mean move of the highest notes', 'melody_repeats': '0..1, share of moves that stay',
-    'velocity_mean': '1..127', 'velocity_sd': '0..63', 'velocity_pitch': '-1..1, correlation of loudness and pitch',
+    'chord_fit': '0..1, share of a second\'s notes inside its triad',
+    'brightness': '-1..1, fit of the best major less the best minor triad',
+    'bass_tonic': '0..1, share of the bass on 1', 'bass_dominant': '0..1, on 5',
+    'bass_sixth': '0..1, on b6 or 6',
+    'notes_per_s': 'notes a second', 'onsets_per_s': 'strokes a second',
+    'interval_s': 's, median from stroke to stroke', 'interval_spread': 'sd of its natural log',
+    'duration_s': 's, median note', 'duration_spread': 'sd of its natural log',
+    'articulation': '0..4, median of duration over interval; 1 is legato',
+    'staccato': '0..1, share of notes shorter than half the interval', 'chord_size': 'notes a stroke',
+    'pitch_mean': 'MIDI pitch', 'pitch_sd': 'semitones',
+    'pitch_range': 'semitones', 'low': '0..1, share below C3 (48)', 'high': '0..1, share from C5 (72)',
+    'melody_mean': 'MIDI pitch of the highest notes',
+    'bass_mean': 'MIDI pitch, lowest tenth', 'melody_step': 'semitones, mean move of the highest notes',
+    'melody_repeats': '0..1, share of moves that stay',
+    'velocity_mean': '1..127', 'velocity_sd': '0..63',
+    'velocity_pitch': '-1..1, correlation of loudness and pitch',
 }
 attribute_names = tuple(ATTRIBUTES)
 
@@ -260,16 +311,22 @@ def _measure(n):
     total, length = np.maximum(top(n.end), 1e-3), np.clip(n.end - n.start, .02, 4)
     per_quarter = n.tpq[n.piece] if (n.tpq != n.tpq[0]).any() else n.tpq[0]
     degree = (n.pitch - tonic[n.piece]) % 12
-    quarters, whole = top(n.onset + n.duration) / n.tpq, np.maximum(n.lead_s + top(n.end), 1e-9)   # from the beginning of the piece
+    # from the beginning of the piece
+    quarters, whole = top(n.onset + n.duration) / n.tpq, np.maximum(n.lead_s + top(n.end), 1e-9)
     strokes = _strokes(n, total)
-    out = {'seconds': total, 'notes': n.count, 'tempo': quarters / whole * 60, 'notes_per_beat': n.count / quarters,
-           'offbeat': _sum((n.onset % per_quarter > 0).astype(np.int64), n.first) / n.count, 'major': 1 - minor,
-           **_tonality(n, degree, length), **_harmony(n, degree, length, total), **_touch(n, length, total, strokes), **_register(n, tonic, strokes)}
+    out = {'seconds': total, 'notes': n.count, 'tempo': quarters / whole * 60,
+           'notes_per_beat': n.count / quarters,
+           'offbeat': _sum((n.onset % per_quarter > 0).astype(np.int64), n.first) / n.count,
+           'major': 1 - minor,
+           **_tonality(n, degree, length), **_harmony(n, degree, length, total),
+           **_touch(n, length, total, strokes), **_register(n, tonic, strokes)}
     interval = (n.onset[n.first + n.count - 1] - n.onset[n.first]) / np.maximum(n.count - 1, 1)
     out['energy'] = _energy(out['velocity_mean'], n.count / whole, interval, out['pitch_range'], out['tempo'])
     return np.stack([out[k] for k in ATTRIBUTES], 1)
 
-_ROOM = 40_000       # notes and eighths of a second that are measured at once; fewer spend their time on calls, more outgrow the cache
+# notes and eighths of a second that are measured at once; fewer spend their time on calls, more outgrow the
+# cache
+_ROOM = 40_000
 
 def _batches(cost, most):
     "Cut a row of costs where their sum passes `_ROOM` or `most` are together: (begin, end) of each part."
@@ -280,10 +337,13 @@ def _batches(cost, most):
 # %% ../../nbs/061_hearing.attributes.ipynb #0000001e
 def attributes_of(
     songs:list[Song],  # list of Songs
-    spans:list[np.ndarray],  # for each song an (F, 2) array of ticks: a piece is the notes with onsets from the first up to, not at, the second
+    # for each song an (F, 2) array of ticks: a piece is the notes with onsets from the first up to, not at,
+    # the second
+    spans:list[np.ndarray],
 )->np.ndarray:         # (all F, A) float64, columns as `attribute_names`; a piece without notes is all 0
     "Measure many stretches of many songs at once, each as if its bars had been cut out."
-    if len(songs) != len(spans): raise ValueError(f'spans must be one array for each of {len(songs)} songs, got {len(spans)}')
+    if len(songs) != len(spans):
+        raise ValueError(f'spans must be one array for each of {len(songs)} songs, got {len(spans)}')
     spans = [np.asarray(s, np.int64).reshape(-1, 2) for s in spans]
     out, at = np.zeros((sum(map(len, spans)), len(ATTRIBUTES))), 0
     for a, b in _batches([len(s) + len(x) for s, x in zip(songs, spans)], 256) if len(songs) else ():
@@ -291,7 +351,8 @@ def attributes_of(
         n, some = _gather(songs[a:b], spans[a:b])
         if some.any():
             cost = n.count + np.minimum(8 * np.maximum.reduceat(n.end, n.first), 20000)
-            out[at:at + rows][some] = np.concatenate([_measure(n.part(*part)) for part in _batches(cost, 256)])
+            out[at:at + rows][some] = np.concatenate([_measure(n.part(*part))
+                                                      for part in _batches(cost, 256)])
         at += rows
     return out
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 import numpy as np
 from ..files.models import MODELS
+from ..files.workers import one_thread
 from ..music.song import on_beats, Song
 from ..networks.beats import FPS, MAX_BEATS_S, MIN_BEAT_NOTES, activations
 
@@ -23,7 +24,8 @@ class Beats(NamedTuple):
 
 # %% ../../nbs/060_hearing.beats.ipynb #0000000b
 def _played(song):
-    "Notes in seconds by onset, the first near 0, and how many seconds were taken off; `None` when there's nothing to find."
+    """Notes in seconds by onset, the first near 0, and how many seconds were taken off;
+    `None` when there's nothing to find."""
     if len(song) < MIN_BEAT_NOTES: return None
     t, end = song.seconds(song.onset), song.seconds(song.onset + song.duration)
     if end.max() > MAX_BEATS_S or t[-1] - t[0] < 2: return None
@@ -37,13 +39,15 @@ def _snap(beat_s, onset_s, within=.04):
     return np.where(np.abs(near - beat_s) <= within, near, beat_s)
 
 def _nearby(logit, least=.02):
-    "Log-odds (T,) that a beat lies within 40 ms of each frame; a sure beat is spread over three frames of weight two. Silence is no proof that there's none, hence `least`."
+    """Log-odds (T,) that a beat lies within 40 ms of each frame; a sure beat is spread over three frames of
+    weight two. Silence is no proof that there's none, hence `least`."""
     p = np.clip(np.convolve(1 / (1 + np.exp(-logit)), np.full(5, .5, np.float32), 'same'), least, .98)
     return np.log(p / (1 - p))
 
 def _down_odds(act, frames):
     "Log-odds (B,) that each beat is a downbeat, given that it is a beat."
-    p = (1 / (1 + np.exp(-act[np.clip(frames[:, None] + np.arange(-2, 3), 0, len(act) - 1)]))).sum(1)   # (B, 2)
+    # (B, 2)
+    p = (1 / (1 + np.exp(-act[np.clip(frames[:, None] + np.arange(-2, 3), 0, len(act) - 1)]))).sum(1)
     p = np.clip(p[:, 1] / (p[:, 0] + .02), 1e-3, .97)
     return np.log(p / (1 - p))
 
@@ -55,7 +59,9 @@ def _find(played, weights, decode):
     return [Beats(_snap(f / FPS, p[0]) + p[4], hit) for p, f, hit in zip(played, frames, hits)]
 
 # %% ../../nbs/060_hearing.beats.ipynb #0000000e
-INTERVALS = np.unique(np.round(np.concatenate([np.arange(9, 40), np.geomspace(40, 125, 26)])).astype(np.int64))  # frames: .18 to 2.5 s, 24 to 333 bpm
+# frames: .18 to 2.5 s, 24 to 333 bpm
+INTERVALS = np.unique(np.round(np.concatenate([np.arange(9, 40), np.geomspace(40, 125, 26)]))
+                      .astype(np.int64))
 
 def track_beats(
     logits:list,       # of (T,) float32, log-odds of a beat in each frame
@@ -71,9 +77,10 @@ def track_beats(
     act = np.zeros((T, B), np.float32)
     for b, x in enumerate(logits): act[:len(x), b] = gain * x + each
     cost = (change * np.log(INTERVALS)).astype(np.float32)[:, None]          # (D, 1)
-    ring = np.full((L, D, B), -1e9, np.float32)                              # what arrives at each of the next frames
+    ring = np.full((L, D, B), -1e9, np.float32)  # what arrives at each of the next frames
     S, rows, later = np.empty((T, D, B), np.float32), np.arange(D), (np.arange(L)[:, None] + INTERVALS) % L
-    up, down = np.empty((2, D, B), np.float32); back = down[::-1]            # best previous interval among the shorter, among the longer
+    # best previous interval among the shorter, among the longer
+    up, down = np.empty((2, D, B), np.float32); back = down[::-1]
     for t in range(T):
         s, arrive = S[t], ring[t % L]
         if t < start: np.maximum(arrive, 0, out=arrive)
@@ -83,7 +90,7 @@ def track_beats(
         np.maximum(up, down, out=up)
         ring[later[t % L], rows] = np.maximum(up, s.max(0) - jump, out=up)
     out, t, d = [[] for _ in range(B)], np.empty(B, np.int64), np.empty(B, np.int64)
-    for b in range(B):                                                       # the last beat is within the longest interval of the end
+    for b in range(B):  # the last beat is within the longest interval of the end
         lo = max(length[b] - L + 1, 0)
         t[b], d[b] = np.unravel_index(S[lo:length[b], :, b].argmax(), (length[b] - lo, D)); t[b] += lo
     live, cost = np.arange(B), cost[:, 0]
@@ -143,11 +150,13 @@ def load_beats(
 # %% ../../nbs/060_hearing.beats.ipynb #00000018
 _CELLS = 4e7  # how many numbers the table of a batch may hold, 160 MB
 
+@one_thread()
 def find_beats(
     songs:Song | list[Song],  # a `Song`, or a list of them, which is the fast way
     folder:str | Path | None=None,  # weights; `None` for those that come with the package
-)->Beats | list[Beats]:  # `Beats`, or a list of them; empty where there are fewer than 16 notes, less than 2 seconds or more than 3 hours
-    "Find the beats and downbeats of a song by its notes alone: neither its tempo map nor its meters are looked at."
+)->Beats | list[Beats]:  # empty where there are fewer than 16 notes, less than 2 seconds or more than 3 hours
+    """Find the beats and downbeats of a song by its notes alone: neither its tempo map
+    nor its meters are looked at."""
     if isinstance(songs, Song): return find_beats([songs], folder)[0]
     weights, config = load_beats(folder)
     out = [Beats(np.zeros(0), np.zeros(0, bool))] * len(songs)
@@ -156,8 +165,10 @@ def find_beats(
     for k, i in enumerate(order):
         batch.append(i)
         longer = played[order[min(k + 1, len(order) - 1)]][0][-1] * FPS + 2 * FPS
-        if k + 1 < len(order) and len(batch) < 64 and longer * len(INTERVALS) * (len(batch) + 1) < _CELLS: continue
-        for j, beats in zip(batch, _find([played[j] for j in batch], weights, config['decode'])): out[j] = beats
+        if k + 1 < len(order) and len(batch) < 64 and longer * len(INTERVALS) * (len(batch) + 1) < _CELLS:
+            continue
+        for j, beats in zip(batch, _find([played[j] for j in batch], weights, config['decode'])):
+            out[j] = beats
         batch = []
     return out
 
@@ -170,5 +181,6 @@ def barred(
     out = list(songs)
     todo = [i for i, s in enumerate(out) if s.grid == 'performance']
     for i, b in zip(todo, find_beats([out[i] for i in todo])):
-        if len(b.beat_s) > 1 and b.downbeat.any(): out[i] = on_beats(out[i], b.beat_s, b.downbeat).replace(grid='estimated')
+        if len(b.beat_s) > 1 and b.downbeat.any():
+            out[i] = on_beats(out[i], b.beat_s, b.downbeat).replace(grid='estimated')
     return out

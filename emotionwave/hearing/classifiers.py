@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from ..files.atomic import write_atomic
 from ..files.models import MODELS
+from ..files.workers import one_thread
 from ..music.song import Song
 from .attributes import attribute_names, attributes_table
 from .features import in_seconds, measure_features
@@ -21,7 +22,8 @@ from .learners import run_kernel, run_linear, run_trees, sigmoid
 
 # %% ../../nbs/065_hearing.classifiers.ipynb #00000007
 MIN_NOTES = 8          # fewer say nothing about valence
-QUADRANTS = ('Q1 happy', 'Q2 angry', 'Q3 sad', 'Q4 calm')   # Russell (1980), counter-clockwise from positive valence and high arousal
+# Russell (1980), counter-clockwise from positive valence and high arousal
+QUADRANTS = ('Q1 happy', 'Q2 angry', 'Q3 sad', 'Q4 calm')
 
 class Heard(NamedTuple):
     "Probabilities for N songs; NaN in every column for a song of fewer than 8 notes."
@@ -45,16 +47,19 @@ def _windows(part, length=16., hop=8.):
     first, last = part[0, 0], part[0, -1]
     if last - first <= 20: return []
     hops = math.ceil((last - first - length) / hop)
-    spans = [np.searchsorted(part[0], (at, at + length)) for at in first + np.linspace(0, last - first - length, min(hops, 400) + 1)]
+    spans = [np.searchsorted(part[0], (at, at + length))
+             for at in first + np.linspace(0, last - first - length, min(hops, 400) + 1)]
     return [part[:, a:b] for a, b in spans if b - a >= 16]
 
 def cut_windows(parts:list[np.ndarray])->tuple[list, np.ndarray]:
     "The parts and all their windows, in one list; the part (W,) that each window is of."
     windows = [_windows(part) for part in parts]
-    return parts + [w for own in windows for w in own], np.repeat(np.arange(len(parts)), [len(own) for own in windows])
+    return (parts + [w for own in windows for w in own],
+            np.repeat(np.arange(len(parts)), [len(own) for own in windows]))
 
 def with_windows(values:np.ndarray, owner:np.ndarray, songs:int)->np.ndarray:
-    "Mean of the values (N + W, ...) of N whole songs and of the mean of their windows, whose songs are `owner` (W,)."
+    """Mean of the values (N + W, ...) of N whole songs and of the mean of their
+    windows, whose songs are `owner` (W,)."""
     whole, windows = values[:songs], values[songs:]
     count = np.bincount(owner, minlength=songs)[:, None]
     mean = np.stack([np.bincount(owner, v, songs) for v in windows.T], 1) / np.maximum(count, 1)
@@ -80,6 +85,7 @@ class Classifier:
         parts, owner = cut_windows([in_seconds(s) for s in songs])
         return self.weigh(with_windows(self.votes(measure(parts)), owner, len(songs)))
 
+    @one_thread()
     def hear(self,
         songs:Song | list[Song],  # one `Song` or a list of them, of any length
     )->Heard:          # of N songs
@@ -87,7 +93,8 @@ class Classifier:
         songs = [songs] if isinstance(songs, Song) else list(songs)
         for s in songs:
             if isinstance(s, Song): continue
-            raise ValueError(f'predict takes Songs, got {type(s).__name__}; read files with emotionwave.music.read_song')
+            raise ValueError(f'predict takes Songs, got {type(s).__name__}; '
+                             'read files with emotionwave.music.read_song')
         heard = np.full((len(songs), 2), np.nan)
         long = [i for i, s in enumerate(songs) if len(s) >= MIN_NOTES]
         if long: heard[long] = sigmoid(self.logits([songs[i] for i in long]))
@@ -103,7 +110,8 @@ class Classifier:
     def fingerprint(self)->str:
         "What tells one classifier from another, short."
         h = hashlib.sha1(json.dumps(self.config, sort_keys=True).encode())
-        for name in sorted(self.weights): h.update(name.encode() + np.ascontiguousarray(self.weights[name]).tobytes())
+        for name in sorted(self.weights):
+            h.update(name.encode() + np.ascontiguousarray(self.weights[name]).tobytes())
         return f'{self.kind} {h.hexdigest()[:16]}'
 
     def save(self,
@@ -113,7 +121,8 @@ class Classifier:
         from safetensors.numpy import save
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
-        write_atomic(folder / 'model.safetensors', save({name: np.ascontiguousarray(v) for name, v in self.weights.items()}))
+        write_atomic(folder / 'model.safetensors',
+                     save({name: np.ascontiguousarray(v) for name, v in self.weights.items()}))
         write_atomic(folder / 'config.json', json.dumps(self.config, indent=1).encode())
 
     @classmethod
@@ -125,13 +134,17 @@ class Classifier:
         folder = Path(folder)
         for name in ('config.json', 'model.safetensors'):
             if (folder / name).exists(): continue
-            raise FileNotFoundError(f'{folder}: no {name}; a {cls.kind} is a folder with config.json and model.safetensors')
+            raise FileNotFoundError(f'{folder}: no {name}; a {cls.kind} is a folder with config.json and '
+                                    'model.safetensors')
         try:
             config = json.loads((folder / 'config.json').read_text())
             weights = load((folder / 'model.safetensors').read_bytes())
-        except Exception as e: raise ValueError(f'{folder}: damaged {cls.kind} ({e}); reinstall emotionwave or fit it again') from None
+        except Exception as e:
+            raise ValueError(f'{folder}: damaged {cls.kind} ({e}); '
+                             'reinstall emotionwave or fit it again') from None
         kind = config.get('kind') if isinstance(config, dict) else type(config).__name__
-        if kind != cls.kind: raise ValueError(f'{folder}: expected a {cls.kind}, got {kind}; give the folder of a {cls.kind}')
+        if kind != cls.kind:
+            raise ValueError(f'{folder}: expected a {cls.kind}, got {kind}; give the folder of a {cls.kind}')
         return cls(config, weights)
 
 # %% ../../nbs/065_hearing.classifiers.ipynb #00000011
@@ -149,19 +162,21 @@ class Labeller(Classifier):
         x:np.ndarray,  # (R, F) as from `measure_features`
     )->np.ndarray:     # (R, 4): the kernel machine's valence and arousal, then the trees'
         "Ask each learner for itself."
-        x, w = np.asarray(x, np.float32), self.weights | {'centres': self.weights['centres'].astype(np.float32)}
+        x, w = (np.asarray(x, np.float32),
+                self.weights | {'centres': self.weights['centres'].astype(np.float32)})
         votes = np.empty((len(x), 4))
         for a in range(0, len(x), 512):
             rows = slice(a, a + 512)
             votes[rows, :2] = run_kernel(x[rows], w, self.config['gamma'])
-            for t in range(2): votes[rows, 2 + t] = run_trees(x[rows], w['feature'][t], w['threshold'][t], w['leaf'][t])
+            for t in range(2):
+                votes[rows, 2 + t] = run_trees(x[rows], w['feature'][t], w['threshold'][t], w['leaf'][t])
         return votes
 
     def weigh(self,
         votes:np.ndarray,  # (R, 4)
     )->np.ndarray:     # (R, 2) log odds of valence and arousal
         "Add up votes by the weights that were fitted to clips the learners had not seen."
-        stack = self.weights['stack']                                              # (2, 3): for each target two weights and a shift
+        stack = self.weights['stack']  # (2, 3): for each target two weights and a shift
         return np.stack([votes[:, [t, 2 + t]] @ stack[t, :2] + stack[t, 2] for t in range(2)], 1)
 
 class Listener(Labeller):
@@ -178,7 +193,8 @@ def load_labeller(
 def load_listener(
     folder:str | Path | None=None,  # None: the one that ships with the package
 )->Listener:
-    "Load the most accurate classifier, for your own files; not for labelling training data, and never for judging."
+    """Load the most accurate classifier, for your own files; not for labelling training
+    data, and never for judging."""
     return Listener.load(MODELS / 'listener' if folder is None else folder)
 
 # %% ../../nbs/065_hearing.classifiers.ipynb #00000016
@@ -195,7 +211,8 @@ class Judge(Classifier):
     @property
     def trunk(self)->dict:
         "Weights of the network, name: array."
-        return {name.removeprefix('trunk.'): v for name, v in self.weights.items() if name.startswith('trunk.')}
+        return {name.removeprefix('trunk.'): v for name, v in self.weights.items()
+                if name.startswith('trunk.')}
 
     def votes(self,
         x:np.ndarray,  # (R, 5 D + 96) as from `summaries`
@@ -224,7 +241,8 @@ def hear(
     return (load_listener() if classifier is None else classifier).hear(songs)
 
 # %% ../../nbs/065_hearing.classifiers.ipynb #0000001f
-BARLESS = tuple(n for n in attribute_names if n not in ('seconds', 'notes', 'energy', 'tempo', 'notes_per_beat', 'offbeat'))
+BARLESS = tuple(n for n in attribute_names
+                if n not in ('seconds', 'notes', 'energy', 'tempo', 'notes_per_beat', 'offbeat'))
 
 class Opinion(Classifier):
     "Valence and arousal from attributes alone, by logistic regression."
@@ -236,7 +254,8 @@ class Opinion(Classifier):
         "Weigh the attributes of songs."
         return run_linear(barless(songs), self.weights)
 
-def barless(songs:list[Song])->np.ndarray: return attributes_table(songs)[:, [attribute_names.index(n) for n in BARLESS]]
+def barless(songs:list[Song])->np.ndarray:
+    return attributes_table(songs)[:, [attribute_names.index(n) for n in BARLESS]]
 
 def load_opinion(
     folder:str | Path | None=None,  # `None` for the one that ships with the package

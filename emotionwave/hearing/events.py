@@ -14,7 +14,8 @@ from .features import chunks, in_seconds, key_match, Notes, Strokes, tonality
 
 # %% ../../nbs/063_hearing.events.ipynb #00000005
 def _tonics(notes):
-    "Tonic (S,) of each song as `find_key` finds it, from seconds: all notes, the first 8 s, and the last bass note."
+    """Tonic (S,) of each song as `find_key` finds it, from seconds: all notes, the
+    first 8 s, and the last bass note."""
     pitch_class, song = notes.pitch % 12, notes.song
     end = np.cumsum(notes.count)
     early = notes.start < 8
@@ -28,7 +29,7 @@ def _events(notes):
     "Note events (N, 10) float32 of a batch."
     song, pitch, velocity = notes.song, notes.pitch, notes.velocity
     scale, tonic, strokes = tonality(notes).scale, _tonics(notes), Strokes(notes)
-    gap = np.where(strokes.follows, np.diff(strokes.start), 1.)                    # (G - 1,) s between strokes, 1 between songs
+    gap = np.where(strokes.follows, np.diff(strokes.start), 1.)  # (G - 1,) s between strokes, 1 between songs
     log = lambda seconds: np.log(np.clip(seconds, .03, 4.))
     return np.stack([
         (pitch - tonic[song]) % 12,
@@ -40,7 +41,8 @@ def _events(notes):
         strokes.new,
         pitch == strokes.top[strokes.of],
         pitch == strokes.low[strokes.of],
-        (velocity - notes.mean(velocity, song)[song]) / (notes.sd(velocity, song)[song] + 5)], 1).astype(np.float32)
+        (velocity - notes.mean(velocity, song)[song]) / (notes.sd(velocity, song)[song] + 5)],
+                    1).astype(np.float32)
 
 def events_of(
     parts:list[np.ndarray],  # list of S arrays (4, n) as from `in_seconds`, each of at least one note
@@ -55,22 +57,28 @@ def events_of(
 # %% ../../nbs/063_hearing.events.ipynb #00000006
 def note_events(
     song:Song,         # at least one note
-)->np.ndarray:         # (N, 10) float32, by the columns named above; lengths are natural logarithms of s, loudness is relative to the song
+)->np.ndarray:         # (N, 10) float32, columns as in `Event`; lengths are natural logarithms of s
     "Describe every note as the judge hears it, free of key and loudness."
     return events_of([in_seconds(song)])[0]
 
 # %% ../../nbs/063_hearing.events.ipynb #0000000a
 def _sums(w, x, mask):
-    "Sums (B, 5, D + 24) over the notes, sounding time, melody, bass, and of squares over the notes; what they count (B, 5)."
+    """Sums (B, 5, D + 24) over the notes, sounding time, melody, bass, and of squares
+    over the notes; what they count (B, 5)."""
     import torch
     one_hot = torch.eye(12)
-    h = torch.cat([encode(w, x, mask), one_hot[x[..., Event.DEGREE].long()], one_hot[x[..., Event.STEP].long()]], -1)   # (B, T, D + 24)
-    over = torch.stack([mask, torch.exp(x[..., Event.LENGTH]) * mask, x[..., Event.TOP] * mask, x[..., Event.LOW] * mask], 1)   # (B, 4, T)
+    # (B, T, D + 24)
+    h = torch.cat([encode(w, x, mask), one_hot[x[..., Event.DEGREE].long()],
+                   one_hot[x[..., Event.STEP].long()]], -1)
+    # (B, 4, T)
+    over = torch.stack([mask, torch.exp(x[..., Event.LENGTH]) * mask, x[..., Event.TOP] * mask,
+                        x[..., Event.LOW] * mask], 1)
     sums = torch.cat([over @ h, mask[:, None] @ (h * h)], 1)
     return sums.numpy(), torch.cat([over.sum(2), mask.sum(1, keepdim=True)], 1).numpy()
 
 def _windows_of(events):
-    "Cut events into windows of at most `HEARD_AT_ONCE` notes, of equal length in a song; the song (P,) of each."
+    """Cut events into windows of at most `HEARD_AT_ONCE` notes, of equal length in a
+    song; the song (P,) of each."""
     parts, owner = [], []
     for i, e in enumerate(events):
         cut = np.linspace(0, len(e), math.ceil(len(e) / HEARD_AT_ONCE) + 1).astype(int)
@@ -89,7 +97,7 @@ def summaries(
     D = len(w['in_b'])
     parts, owner = _windows_of(events)
     sums, counts = np.zeros((len(parts), 5, D + 24)), np.zeros((len(parts), 5))
-    order = np.argsort([len(part) for part in parts], kind='stable')               # windows of like length together
+    order = np.argsort([len(part) for part in parts], kind='stable')  # windows of like length together
     with torch.inference_mode():
         for a in range(0, len(order), batch):
             at = order[a:a + batch]
@@ -100,5 +108,5 @@ def summaries(
     means = total / np.maximum(count, 1e-6)[..., None]                             # (N, 5, D + 24)
     mean = means[:, 0]
     sd = np.sqrt(np.maximum(means[:, 4] - mean ** 2, 0))[:, :D]
-    plain = mean * (np.arange(D + 24) < D)                                         # shares of degrees and steps stay as they are
+    plain = mean * (np.arange(D + 24) < D)  # shares of degrees and steps stay as they are
     return np.concatenate([mean, sd, *(means[:, i] - plain for i in (1, 2, 3))], 1)

@@ -30,7 +30,8 @@ class Explanation:
     def _families_of(self, group, most):
         "The families of a group that say most, in words."
         own = [(name, part) for name, part in self.families.items() if FAMILIES[name].group == group]
-        return ', '.join(f'{name} ({part:+.2f})' for name, part in sorted(own, key=lambda pair: -abs(pair[1]))[:most])
+        return ', '.join(f'{name} ({part:+.2f})'
+                         for name, part in sorted(own, key=lambda pair: -abs(pair[1]))[:most])
 
     def table(self,
         most:int=3,    # families named in each row
@@ -38,7 +39,8 @@ class Explanation:
         "Make a row for each group: its part, and the families in it that say most."
         import pandas as pd
         says = ['happier' if part > .1 else 'sadder' if part < -.1 else '' for part in self.parts]
-        table = pd.DataFrame({'part': self.parts, 'says': says, 'most by': [self._families_of(group, most) for group in GROUPS]}, index=GROUPS)
+        table = pd.DataFrame({'part': self.parts, 'says': says,
+                              'most by': [self._families_of(group, most) for group in GROUPS]}, index=GROUPS)
         return table.sort_values('part', key=abs, ascending=False)
 
     def plot(self,
@@ -46,12 +48,14 @@ class Explanation:
     )->tuple:          # those axes
         "Draw P(positive) along the bars, and under it the five strongest groups' parts."
         import matplotlib.pyplot as plt
-        top, low = plt.subplots(2, 1, figsize=(7, 3.6), sharex=True, layout='constrained')[1] if axes is None else axes
+        top, low = (plt.subplots(2, 1, figsize=(7, 3.6), sharex=True, layout='constrained')[1] if axes is None
+                    else axes)
         top.plot(self.first_bar + 1, self.bar_valence, 'k-', lw=1.5)
         top.axhline(.5, color='lightgrey', lw=.8)
         top.set(ylim=(0, 1), ylabel='P(positive)')
         strongest = np.argsort(-np.abs(self.bar_parts).mean(0))[:5]
-        for group in sorted(strongest): low.plot(self.first_bar + 1, self.bar_parts[:, group], lw=1, label=GROUPS[group])
+        for group in sorted(strongest):
+            low.plot(self.first_bar + 1, self.bar_parts[:, group], lw=1, label=GROUPS[group])
         low.axhline(0, color='lightgrey', lw=.8)
         low.set(xlabel='bar', ylabel='log odds')
         low.legend(fontsize=6, ncol=5, loc='lower center', bbox_to_anchor=(.5, 1.))
@@ -59,11 +63,12 @@ class Explanation:
 
 # %% ../../nbs/066_hearing.explanations.ipynb #00000006
 def _parts(classifier, x, owner):
-    "Log odds (R,) of rows `x` (R, F), parts (R, G) of the groups of features `owner` (F,), and log odds of the average clip."
+    """Log odds (R,) of rows `x` (R, F), parts (R, G) of the groups of features `owner`
+    (F,), and log odds of the average clip."""
     R, G, average = len(x), owner.max() + 1, classifier.weights['mean'].astype(float)
     own = [owner == g for g in range(G)]                                           # features of each group
-    alone = [np.where(mask, x, average) for mask in own]                           # only this group is the song's
-    without = [np.where(mask, average, x) for mask in own]                         # only this group is the average clip's
+    alone = [np.where(mask, x, average) for mask in own]  # only this group is the song's
+    without = [np.where(mask, average, x) for mask in own]  # only this group is the average clip's
     odds = classifier.weigh(classifier.votes(np.concatenate([*alone, *without, x, average[None]])))[:, 0]
     alone, without = (odds[a:a + G * R].reshape(G, R).T for a in (0, G * R))       # (R, G)
     full, base = odds[2 * G * R:-1], odds[-1]
@@ -72,7 +77,8 @@ def _parts(classifier, x, owner):
     return full, part + rest[:, None] / G, base
 
 def _around_bars(song, around, most):
-    "Which bars of a song to ask, and the notes a..b-1 heard for each: `around` bars, and more where they hold fewer than 8 notes."
+    """Which bars of a song to ask, and the notes a..b-1 heard for each: `around` bars, and more where they
+    hold fewer than 8 notes."""
     edges = song.bar_ticks()
     bars = len(edges) - 1
     first, spans = np.arange(0, bars, -(-bars // most)), []
@@ -80,7 +86,7 @@ def _around_bars(song, around, most):
         a, b = max(0, bar - around // 2), min(bars, bar - around // 2 + around)
         while True:
             lo, hi = np.searchsorted(song.onset, (edges[a], edges[b]))
-            hi = len(song) if b == bars else hi                                    # notes behind the last bar line belong to the last bar
+            hi = len(song) if b == bars else hi  # notes behind the last bar line belong to the last bar
             if hi - lo >= MIN_NOTES: break
             a, b = max(0, a - 1), min(bars, b + 1)
         spans.append((lo, hi))
@@ -95,7 +101,9 @@ def explain(
 )->Explanation:
     "Say which attributes speak for the valence of a song, as a whole and bar by bar."
     classifier = load_listener() if classifier is None else classifier
-    if len(song) < MIN_NOTES: raise ValueError(f'a song of {len(song)} notes says nothing about a feeling; give at least {MIN_NOTES} notes')
+    if len(song) < MIN_NOTES:
+        raise ValueError(f'a song of {len(song)} notes says nothing about a feeling; '
+                         f'give at least {MIN_NOTES} notes')
     whole = in_seconds(song)
     parts, owner = cut_windows([whole])
     x, mean = measure_features(parts), lambda values: with_windows(values, owner, 1)[0]
@@ -103,6 +111,8 @@ def explain(
     family_of = np.repeat(np.arange(len(FAMILIES)), [family.size for family in FAMILIES.values()])
     family_part = mean(_parts(classifier, x, family_of)[1])
     first, spans = _around_bars(song, around, most)
-    curve, bar_parts, _ = _parts(classifier, measure_features([whole[:, a:b] for a, b in spans]), feature_group)
+    curve, bar_parts, _ = _parts(classifier, measure_features([whole[:, a:b] for a, b in spans]),
+                                 feature_group)
     valence = float(sigmoid(mean(full[:, None])[0]))
-    return Explanation(valence, float(base), mean(part), dict(zip(FAMILIES, family_part.tolist())), sigmoid(curve), bar_parts, first)
+    return Explanation(valence, float(base), mean(part), dict(zip(FAMILIES, family_part.tolist())),
+                       sigmoid(curve), bar_parts, first)

@@ -27,7 +27,8 @@ def in_seconds(
     song:Song,
 )->np.ndarray:     # (4, n) float64: start s, end s, pitch 0..127, velocity 1..127; sorted by start
     "Write the notes of a song in seconds."
-    return np.stack([song.seconds(song.onset), song.seconds(song.onset + song.duration), song.pitch, song.velocity]).astype(float)
+    return np.stack([song.seconds(song.onset), song.seconds(song.onset + song.duration), song.pitch,
+                     song.velocity]).astype(float)
 
 def chunks(
     sizes:list[int],   # notes of each song
@@ -54,9 +55,9 @@ class Notes:
         self.song = np.repeat(np.arange(self.songs), self.count)                  # (N,) song of each note
         first = np.cumsum(self.count) - self.count
         start, end, pitch, self.velocity = np.concatenate(parts, 1)               # (N,)
-        self.start = start - start[first][self.song]                              # (N,) s from the first note of the song
+        self.start = start - start[first][self.song]  # (N,) s from the first note of the song
         self.held = end - start                                                   # (N,) s
-        self.length = np.clip(self.held, .02, 4.)                                 # (N,) s, as a listener would count it
+        self.length = np.clip(self.held, .02, 4.)  # (N,) s, as a listener would count it
         self.pitch = pitch.astype(int)                                            # (N,) 0..127
         self.total = np.maximum(np.maximum.reduceat(self.start + self.held, first), .5)   # (S,) s
 
@@ -79,10 +80,12 @@ class Notes:
         return np.sqrt(self.mean((x - self.mean(x, song)[song]) ** 2, song))
 
     def correlation(self, x:np.ndarray, y:np.ndarray, song:np.ndarray, floor:float)->np.ndarray:
-        "Correlation (S,) of `x` and `y` (M,), -1..1; towards 0 where the product of their deviations is below `floor`."
+        """Correlation (S,) of `x` and `y` (M,), -1..1; towards 0 where the product of
+        their deviations is below `floor`."""
         x = x - self.mean(x, song)[song]
         y = y - self.mean(y, song)[song]
-        return self.mean(x * y, song) / np.maximum(np.sqrt(self.mean(x * x, song) * self.mean(y * y, song)), floor)
+        return (self.mean(x * y, song)
+                / np.maximum(np.sqrt(self.mean(x * x, song) * self.mean(y * y, song)), floor))
 
     def quantiles(self, x:np.ndarray, shares:list[float], song:np.ndarray)->np.ndarray:
         "Quantiles (S, Q) of `x` (M,) by nearest rank; any number where a song has no row."
@@ -94,18 +97,20 @@ class Notes:
 
 # %% ../../nbs/062_hearing.features.ipynb #00000010
 _MAJOR_SCALE = [1., 0, 1, 0, 1, 1, 0, 1, 0, 1, 0, 1]
-_SCALES = np.array([np.roll(_MAJOR_SCALE, tonic) for tonic in range(12)])          # (12, 12) major scale on each tonic
-_PROFILES = np.array([                                                             # how often chord tones fall on each degree, percent
+# (12, 12) major scale on each tonic
+_SCALES = np.array([np.roll(_MAJOR_SCALE, tonic) for tonic in range(12)])
+_PROFILES = np.array([  # how often chord tones fall on each degree, percent
     [16.80, .86, 12.95, 1.41, 13.49, 11.93, 1.25, 20.28, 1.80, 8.04, .62, 10.57],  # major
     [18.16, .69, 12.99, 13.34, 1.07, 11.15, 1.38, 21.07, 7.49, 1.53, .92, 10.21]]) # minor
-_STEP = np.array([0, 7, 1, 7, 2, 3, 7, 4, 7, 5, 7, 6])                             # step of the major scale of each degree; 7: outside
+_STEP = np.array([0, 7, 1, 7, 2, 3, 7, 4, 7, 5, 7, 6])  # step of the major scale of each degree; 7: outside
 
 def _unit(x):
     "Rows less their mean, of length 1, so that products of two are correlations."
     x = x - x.mean(-1, keepdims=True)
     return x / np.maximum(np.sqrt((x * x).sum(-1, keepdims=True)), 1e-9)
 
-_KEYS = np.array([np.roll(_unit(p), tonic) for p in _PROFILES for tonic in range(12)])   # (24, 12) major keys, then minor keys
+# (24, 12) major keys, then minor keys
+_KEYS = np.array([np.roll(_unit(p), tonic) for p in _PROFILES for tonic in range(12)])
 
 def key_match(
     shares:np.ndarray,  # (S, 12) of each pitch class
@@ -128,25 +133,29 @@ def tonality(
     shares = notes.shares(notes.pitch % 12, 12, notes.song, notes.length)
     fit = key_match(shares)
     tonic = fit.argmax(1) % 12
-    better = np.maximum(fit[:, :12], fit[:, 12:])                                  # decides between scales that are equally full
+    better = np.maximum(fit[:, :12], fit[:, 12:])  # decides between scales that are equally full
     scale = (shares @ _SCALES.T + 1e-3 * better).argmax(1)
     return Tonality(shares, fit, tonic, scale)
 
 # %% ../../nbs/062_hearing.features.ipynb #00000015
 _KEY_FAMILIES = {
-    'key': Family('mode', 7, 'minor (0, 1); correlation of the best key; best major less best minor; the same for the tonic '
-                             '(parallel keys) and for the scale (relative keys); share of time inside the scale; weight of the major keys'),
+    'key': Family('mode', 7,
+                  'minor (0, 1); correlation of the best key; best major less best minor; '
+                  'the same for the tonic '
+                             '(parallel keys) and for the scale (relative keys); '
+                             'share of time inside the scale; weight of the major keys'),
     'degrees': Family('mode', 12, 'shares of sounding time on each degree above the tonic'),
     'steps': Family('mode', 12, 'the same above the scale'),
     'degree counts': Family('mode', 12, 'shares of notes on each degree above the tonic'),
     'step counts': Family('mode', 12, 'the same above the scale'),
-    'leans': Family('mode', 4, '-1..1: how far degrees 2, 3, 6 and 7 lean to major, (major - minor) / (major + minor)')}
+    'leans': Family('mode', 4,
+                    '-1..1: how far degrees 2, 3, 6 and 7 lean to major, (major - minor) / (major + minor)')}
 
 def _key_numbers(keys):
     "The seven numbers (S, 7) of the family `key`."
     shares, fit, tonic, scale = keys
     song = np.arange(len(fit))
-    relative = 12 + (scale + 9) % 12                                               # the minor key of the same scale
+    relative = 12 + (scale + 9) % 12  # the minor key of the same scale
     weight = np.exp(8 * fit)
     return np.stack([
         fit.argmax(1) // 12,
@@ -162,14 +171,15 @@ def _measure_key(notes, keys):
     degree = (notes.pitch % 12 - keys.tonic[notes.song]) % 12
     step = (notes.pitch % 12 - keys.scale[notes.song]) % 12
     time = notes.shares(degree, 12, notes.song, notes.length)
-    pairs = ((1, 2), (3, 4), (8, 9), (10, 11))                                     # the minor and the major form of degrees 2, 3, 6, 7
+    pairs = ((1, 2), (3, 4), (8, 9), (10, 11))  # the minor and the major form of degrees 2, 3, 6, 7
     return {
         'key': _key_numbers(keys),
         'degrees': time,
         'steps': notes.shares(step, 12, notes.song, notes.length),
         'degree counts': notes.shares(degree, 12, notes.song),
         'step counts': notes.shares(step, 12, notes.song),
-        'leans': np.stack([(time[:, high] - time[:, low]) / (time[:, high] + time[:, low] + .01) for low, high in pairs], 1)}
+        'leans': np.stack([(time[:, high] - time[:, low]) / (time[:, high] + time[:, low] + .01)
+                           for low, high in pairs], 1)}
 
 # %% ../../nbs/062_hearing.features.ipynb #0000001a
 class Strokes:
@@ -177,7 +187,8 @@ class Strokes:
     def __init__(self,
         notes:Notes,
     ):
-        self.new = np.r_[True, (np.diff(notes.start) > .035) | (np.diff(notes.song) != 0)]   # (N,) does a note start a stroke?
+        # (N,) does a note start a stroke?
+        self.new = np.r_[True, (np.diff(notes.start) > .035) | (np.diff(notes.song) != 0)]
         self.of = np.cumsum(self.new) - 1                                          # (N,) stroke of each note
         first = np.flatnonzero(self.new)
         self.song, self.start = notes.song[first], notes.start[first]              # (G,) song; start s
@@ -185,7 +196,7 @@ class Strokes:
         self.low = np.minimum.reduceat(notes.pitch, first)                         # (G,) lowest pitch
         self.loudest = np.maximum.reduceat(notes.velocity, first)                  # (G,)
         self.size = np.diff(np.r_[first, len(notes.pitch)])                        # (G,) notes
-        self.follows = self.song[1:] == self.song[:-1]                             # (G - 1,) is the next stroke of the same song?
+        self.follows = self.song[1:] == self.song[:-1]  # (G - 1,) is the next stroke of the same song?
         self._notes = notes
 
     @cached_property
@@ -219,8 +230,10 @@ def _line_families(line):
         f'{line} steps': Family('mode', 12, 'the same above the scale'),
         f'{line} moves': Family('melody', 14, 'shares of its moves by 0, 1 .. 13 and more semitones'),
         f'{line} classes': Family('melody', 12, 'shares of its moves by interval class upwards'),
-        f'{line} bigrams': Family('mode', 64, 'shares of its pairs of steps of the scale; the 8th step: outside'),
-        f'{line} motion': Family('melody', 3, 'share of moves upwards; share repeated; mean semitones, counted up to 24'),
+        f'{line} bigrams': Family('mode', 64,
+                                  'shares of its pairs of steps of the scale; the 8th step: outside'),
+        f'{line} motion': Family('melody', 3,
+                                 'share of moves upwards; share repeated; mean semitones, counted up to 24'),
         f'{line} height': Family('register', 2, 'mean and sd of its pitch'),
         f'{line} rate': Family('tempo', 1, 'its notes a second')}
 
@@ -239,7 +252,8 @@ def _measure_line(line, notes, song, pitch, seconds, keys):
         f'{line} moves': notes.shares(np.minimum(distance, 13), 14, of),
         f'{line} classes': notes.shares(move % 12, 12, of),
         f'{line} bigrams': notes.shares(pair, 64, of),
-        f'{line} motion': np.stack([notes.mean(x, of) for x in (move > 0, move == 0, np.minimum(distance, 24))], 1),
+        f'{line} motion': np.stack([notes.mean(x, of)
+                                    for x in (move > 0, move == 0, np.minimum(distance, 24))], 1),
         f'{line} height': np.stack([notes.mean(pitch, song), notes.sd(pitch, song)], 1),
         f'{line} rate': np.bincount(song, minlength=notes.songs) / notes.total}
 
@@ -247,7 +261,8 @@ def _measure_line(line, notes, song, pitch, seconds, keys):
 def _measure_lines(notes, strokes, keys):
     "Families of melody and bass."
     measured = {}
-    for line, member, pitch in (('melody', strokes.has_melody, strokes.top), ('bass', strokes.has_bass, strokes.low)):
+    for line, member, pitch in (('melody', strokes.has_melody, strokes.top),
+                                ('bass', strokes.has_bass, strokes.low)):
         measured |= _measure_line(line, notes, strokes.song[member], pitch[member], strokes.gap[member], keys)
     return measured
 
@@ -258,11 +273,13 @@ _RHYTHM_FAMILIES = {
     'intervals': Family('tempo', 15, 'mean and sd of log seconds from stroke to stroke; their histogram'),
     'interval changes': Family('tempo', 6, 'histogram of the log ratio of neighbours'),
     'lengths': Family('articulation', 12, 'mean and sd of log note seconds; their histogram'),
-    'touch': Family('articulation', 7, 'note over interval, 0..4: mean; share below .5; share above 1.05; quantiles .1, .25, .5, .75'),
+    'touch': Family('articulation', 7,
+                    'note over interval, 0..4: mean; share below .5; share above 1.05; '
+                    'quantiles .1, .25, .5, .75'),
     'stroke sizes': Family('density', 6, 'shares of strokes of 1 .. 6 and more notes')}
 _INTERVAL_EDGES = np.log([.05, .08, .11, .15, .19, .24, .31, .4, .52, .7, 1., 1.6])    # seconds
 _LENGTH_EDGES = np.log([.06, .1, .16, .25, .4, .63, 1., 1.6, 2.5])                     # seconds
-_CHANGE_EDGES = [.1, .25, .5, .8, 1.2]                                                 # natural logarithm of a ratio
+_CHANGE_EDGES = [.1, .25, .5, .8, 1.2]  # natural logarithm of a ratio
 
 def _measure_rhythm(notes, strokes):
     "Families of `_RHYTHM_FAMILIES`."
@@ -276,9 +293,11 @@ def _measure_rhythm(notes, strokes):
     return {
         'rates': np.log(count / notes.total),
         'notes': np.stack([np.log(notes.count / notes.total), notes.count / count], 1),
-        'intervals': np.c_[notes.mean(interval, of), notes.sd(interval, of), histogram(interval, _INTERVAL_EDGES, of)],
+        'intervals': np.c_[notes.mean(interval, of), notes.sd(interval, of),
+                           histogram(interval, _INTERVAL_EDGES, of)],
         'interval changes': histogram(change, _CHANGE_EDGES, of[1:][strokes.follows]),
-        'lengths': np.c_[notes.mean(length, song), notes.sd(length, song), histogram(length, _LENGTH_EDGES, song)],
+        'lengths': np.c_[notes.mean(length, song), notes.sd(length, song),
+                         histogram(length, _LENGTH_EDGES, song)],
         'touch': np.c_[notes.mean(touch, song), notes.mean(touch < .5, song), notes.mean(touch > 1.05, song),
                        notes.quantiles(touch, (.1, .25, .5, .75), song)],
         'stroke sizes': notes.shares(np.minimum(strokes.size, 6) - 1, 6, of)}
@@ -288,7 +307,8 @@ _REGISTER_FAMILIES = {
     'heights': Family('register', 10, 'pitch: mean, sd, skew, quantiles 0, .1, .25, .5, .75, .9, 1'),
     'octaves': Family('register', 14, 'shares of sounding time by half octaves from C1'),
     'loudness': Family('dynamics', 7, 'velocity: mean, sd, quantiles .05, .25, .5, .75, .95'),
-    'loudness with': Family('dynamics', 3, '-1..1: correlation of velocity with pitch, with time, with log length'),
+    'loudness with': Family('dynamics', 3,
+                            '-1..1: correlation of velocity with pitch, with time, with log length'),
     'pitch with': Family('melody', 2, '-1..1: correlation of pitch with time, with log length'),
     'accents': Family('dynamics', 2, 'mean change of velocity from stroke to stroke; melody less all notes'),
     'power': Family('dynamics', 1, 'mean velocity times the root of notes a second, over 100')}
@@ -301,10 +321,13 @@ def _measure_register(notes, strokes):
     change = notes.mean(np.abs(np.diff(strokes.loudest))[strokes.follows], strokes.song[1:][strokes.follows])
     tune = notes.mean(strokes.loudest[strokes.has_melody], strokes.song[strokes.has_melody])
     return {
-        'heights': np.c_[height, notes.sd(pitch, song), skew, notes.quantiles(pitch, (0, .1, .25, .5, .75, .9, 1), song)],
+        'heights': np.c_[height, notes.sd(pitch, song), skew,
+                         notes.quantiles(pitch, (0, .1, .25, .5, .75, .9, 1), song)],
         'octaves': notes.shares(np.clip((pitch - 24) // 6, 0, 13), 14, song, notes.length),
-        'loudness': np.c_[loudness, notes.sd(velocity, song), notes.quantiles(velocity, (.05, .25, .5, .75, .95), song)],
-        'loudness with': np.stack([notes.correlation(velocity, pitch, song, 1.), notes.correlation(velocity, notes.start, song, .1),
+        'loudness': np.c_[loudness, notes.sd(velocity, song),
+                          notes.quantiles(velocity, (.05, .25, .5, .75, .95), song)],
+        'loudness with': np.stack([notes.correlation(velocity, pitch, song, 1.),
+                                   notes.correlation(velocity, notes.start, song, .1),
                                    notes.correlation(velocity, length, song, .1)], 1),
         'pitch with': np.stack([notes.correlation(pitch, x, song, .1) for x in (notes.start, length)], 1),
         'accents': np.stack([change, tune - loudness], 1),
@@ -322,7 +345,8 @@ def _measure_contrasts(notes):
     stretches = np.clip(np.ceil(notes.total / 2), 1, 1000).astype(int)             # (S,)
     first, owner = np.cumsum(stretches) - stretches, np.repeat(np.arange(notes.songs), stretches)
     a_second = stretches / np.maximum(2 * stretches, notes.total)                  # (S,) stretches a second
-    at = first[song] + np.minimum((notes.start * a_second[song]).astype(int), stretches[song] - 1)   # (N,) stretch of each note
+    # (N,) stretch of each note
+    at = first[song] + np.minimum((notes.start * a_second[song]).astype(int), stretches[song] - 1)
     count = np.bincount(at, minlength=len(owner))
     some = count > 0
     mean = lambda x: np.bincount(at, x, len(owner))[some] / count[some]
@@ -349,7 +373,8 @@ def _frames(notes):
     start = (notes.start / seconds[song]).astype(int)
     stop = np.clip(np.ceil((notes.start + notes.length) / seconds[song]).astype(int), start + 1, count[song])
     rows = int((count + 1).sum())
-    begins, ends = (np.bincount((first[song] + frame) * 12 + pitch_class, minlength=rows * 12) for frame in (start, stop))
+    begins, ends = (np.bincount((first[song] + frame) * 12 + pitch_class, minlength=rows * 12)
+                    for frame in (start, stop))
     roll = (begins - ends).reshape(rows, 12).cumsum(0)
     return _Frames(seconds, count, first, np.repeat(np.arange(notes.songs), count + 1), roll)
 
@@ -358,18 +383,20 @@ _SOUND_FAMILIES = {
     'sounding': Family('density', 3, 'notes sounding; share of silence; pitch classes sounding'),
     'interval classes': Family('dissonance', 6, 'shares of pairs sounding together by interval class 1 .. 6'),
     'roughness': Family('dissonance', 1, 'the same weighted 1, .7, .25, .2, .1, .6'),
-    'entropy': Family('dissonance', 2, '0..1, of the pitch classes of the piece; bits, of those of one second')}
+    'entropy': Family('dissonance', 2,
+                      '0..1, of the pitch classes of the piece; bits, of those of one second')}
 _ROUGHNESS = np.array([1, .7, .25, .2, .1, .6])
 
 def _measure_sound(notes, frames):
     "Families of `_SOUND_FAMILIES`, but entropy."
     of, songs = frames.song, notes.songs
     on = (frames.roll > 0).astype(np.float32)                                      # (R, 12)
-    classes = on.sum(1).astype(float)                                              # (R,) pitch classes sounding
-    some = np.maximum(np.bincount(of, classes > 0, songs), 1)                      # (S,) frames that are not silent
+    classes = on.sum(1).astype(float)  # (R,) pitch classes sounding
+    some = np.maximum(np.bincount(of, classes > 0, songs), 1)  # (S,) frames that are not silent
     pairs = np.maximum(np.bincount(of, classes * (classes - 1) / 2, songs), 1)
-    twice = lambda interval: 1 + (interval == 6)                                   # a tritone is counted from both its ends
-    intervals = np.stack([np.bincount(of, (on * np.roll(on, i, 1)).sum(1), songs) / twice(i) / pairs for i in range(1, 7)], 1)
+    twice = lambda interval: 1 + (interval == 6)  # a tritone is counted from both its ends
+    intervals = np.stack([np.bincount(of, (on * np.roll(on, i, 1)).sum(1), songs) / twice(i) / pairs
+                          for i in range(1, 7)], 1)
     return {
         'sounding': np.stack([np.bincount(of, frames.roll.sum(1), songs) / some,
                               1 - some / frames.count,
@@ -378,9 +405,10 @@ def _measure_sound(notes, frames):
         'roughness': intervals @ _ROUGHNESS}
 
 # %% ../../nbs/062_hearing.features.ipynb #00000036
-_CHORDS = {'major': (0, 4, 7), 'minor': (0, 3, 7), 'diminished': (0, 3, 6), 'augmented': (0, 4, 8), 'suspended': (0, 5, 7),
+_CHORDS = {'major': (0, 4, 7), 'minor': (0, 3, 7), 'diminished': (0, 3, 6), 'augmented': (0, 4, 8),
+           'suspended': (0, 5, 7),
            'major 7': (0, 4, 7, 11), 'minor 7': (0, 3, 7, 10), 'dominant 7': (0, 4, 7, 10)}
-_THIRD = np.array([0, 1, 1, 0, 2, 0, 1, 0])                                        # third of each kind: 0 major, 1 minor, 2 none
+_THIRD = np.array([0, 1, 1, 0, 2, 0, 1, 0])  # third of each kind: 0 major, 1 minor, 2 none
 
 def _template(tones, root):
     "Chord tones (12,) as a vector of length 1."
@@ -388,7 +416,8 @@ def _template(tones, root):
     template[[(root + tone) % 12 for tone in tones]] = len(tones) ** -.5
     return template
 
-_TEMPLATES = np.array([_template(tones, root) for tones in _CHORDS.values() for root in range(12)])   # (96, 12)
+# (96, 12)
+_TEMPLATES = np.array([_template(tones, root) for tones in _CHORDS.values() for root in range(12)])
 
 class _Chords(NamedTuple):
     "The chord of W seconds of music, in order, none of them silent."
@@ -402,7 +431,7 @@ def _chords(notes, frames):
     hop = np.maximum(1, np.round(.5 / frames.seconds)).astype(int)                 # (S,) frames
     count = np.maximum(frames.count // hop, 1)
     song = np.repeat(np.arange(notes.songs), count)
-    index = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)    # of each window in its song
+    index = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)  # of each window in its song
     start = frames.first[song] + index * hop[song]
     stop = np.minimum(start + 2 * hop[song], (frames.first + frames.count)[song])
     sums = np.vstack([np.zeros((1, 12), int), frames.roll.cumsum(0)])
@@ -420,8 +449,12 @@ _CHORD_FAMILIES = {
     'chords': Family('mode', 36, 'shares of seconds by third (major, minor, none) and root above the tonic'),
     'scale chords': Family('mode', 36, 'the same above the scale'),
     'chord rate': Family('tempo', 1, 'changes of chord a second'),
-    'chord motion': Family('mode', 48, 'shares of changes by motion of the root, and whether the thirds before and after are major'),
-    'chord bigrams': Family('mode', 64, 'shares of changes by the steps of the scale of both roots; the 8th step: outside')}
+    'chord motion': Family('mode', 48,
+                           'shares of changes by motion of the root, and whether the thirds before and '
+                           'after are major'),
+    'chord bigrams': Family('mode', 64,
+                            'shares of changes by the steps of the scale of both roots; '
+                            'the 8th step: outside')}
 
 def _measure_chords(notes, chords, keys):
     "Families of `_CHORD_FAMILIES` that look at one chord."
@@ -445,7 +478,8 @@ def _measure_changes(notes, chords, keys):
     step = _STEP[(root - keys.scale[song]) % 12]
     return {
         'chord rate': np.bincount(of, minlength=notes.songs) / notes.total,
-        'chord motion': notes.shares(motion * 4 + not_major[:-1][changes] * 2 + not_major[1:][changes], 48, of),
+        'chord motion': notes.shares(motion * 4 + not_major[:-1][changes] * 2 + not_major[1:][changes], 48,
+                                     of),
         'chord bigrams': notes.shares(step[:-1][changes] * 8 + step[1:][changes], 64, of)}
 
 def _measure_entropy(notes, keys, chords):
@@ -455,10 +489,13 @@ def _measure_entropy(notes, keys, chords):
     return np.stack([bits(keys.shares) / math.log2(12), notes.mean(bits(second), chords.song)], 1)
 
 # %% ../../nbs/062_hearing.features.ipynb #0000003e
-FAMILIES = {**_KEY_FAMILIES, **_line_families('melody'), **_line_families('bass'), **_RHYTHM_FAMILIES, **_REGISTER_FAMILIES,
+FAMILIES = {**_KEY_FAMILIES, **_line_families('melody'), **_line_families('bass'), **_RHYTHM_FAMILIES,
+            **_REGISTER_FAMILIES,
             **_CONTRAST_FAMILIES, **_SOUND_FAMILIES, **_CHORD_FAMILIES}
 feature_names = tuple(f'{name} {i}' for name, family in FAMILIES.items() for i in range(family.size))
-feature_group = np.array([GROUPS.index(family.group) for family in FAMILIES.values() for _ in range(family.size)])   # (F,) index into `GROUPS`
+# (F,) index into `GROUPS`
+feature_group = np.array([GROUPS.index(family.group) for family in FAMILIES.values()
+                          for _ in range(family.size)])
 
 # %% ../../nbs/062_hearing.features.ipynb #00000041
 def _measure(parts):
@@ -476,10 +513,12 @@ def _measure(parts):
         **_measure_chords(notes, chords, keys),
         **_measure_changes(notes, chords, keys),
         'entropy': _measure_entropy(notes, keys, chords)}
-    return np.nan_to_num(np.concatenate([measured[name].reshape(notes.songs, family.size) for name, family in FAMILIES.items()], 1))
+    return np.nan_to_num(np.concatenate([measured[name].reshape(notes.songs, family.size)
+                                         for name, family in FAMILIES.items()], 1))
 
 def measure_features(
-    songs:list[Song | np.ndarray],  # list of N Songs of at least one note each, of any length, or of (4, n) arrays as from `in_seconds`
+    # list of N Songs of at least one note each, of any length, or of (4, n) arrays as from `in_seconds`
+    songs:list[Song | np.ndarray],
 )->np.ndarray:         # (N, F) float64, in the order of `feature_names`, always finite
     "Measure hundreds of musical features of many songs at once."
     parts = [in_seconds(s) if isinstance(s, Song) else np.asarray(s, float) for s in songs]

@@ -58,13 +58,16 @@ def run_kernel(
 
 # %% ../../nbs/064_hearing.learners.ipynb #0000000b
 def _best_question(binned, leaf, slope, curve, leaves, bins, l2):
-    "The column and bin edge that part the rows of all leaves best; `binned` (r, K), `leaf` (r,), `slope` and `curve` (r K,) as `binned`."
+    """The column and bin edge that part the rows of all leaves best; `binned` (r, K), `leaf` (r,), `slope`
+    and `curve` (r K,) as `binned`."""
     K = binned.shape[1]
     cell = ((leaf[:, None] * K + np.arange(K)) * bins + binned).ravel()
-    below_slope, below_curve = (np.bincount(cell, v, leaves * K * bins).reshape(leaves, K, bins).cumsum(2) for v in (slope, curve))
+    below_slope, below_curve = (np.bincount(cell, v, leaves * K * bins).reshape(leaves, K, bins).cumsum(2)
+                                for v in (slope, curve))
     all_slope, all_curve = below_slope[:, :, -1:], below_curve[:, :, -1:]
-    gain = below_slope ** 2 / (below_curve + l2) + (all_slope - below_slope) ** 2 / (all_curve - below_curve + l2)
-    gain = gain.sum(0)[:, :-1]                                                     # (K, bins - 1) of each question
+    gain = (below_slope ** 2 / (below_curve + l2)
+            + (all_slope - below_slope) ** 2 / (all_curve - below_curve + l2))
+    gain = gain.sum(0)[:, :-1]  # (K, bins - 1) of each question
     return np.unravel_index(gain.argmax(), gain.shape)
 
 def fit_trees(
@@ -84,11 +87,12 @@ def fit_trees(
 )->dict:               # arrays feature (trees, depth) int16, threshold (trees, depth), leaf (trees, 2^depth)
     "Fit boosted trees for one target."
     rng, (R, F) = np.random.default_rng(seed), x.shape
-    edges = np.quantile(x, np.linspace(0, 1, bins + 1)[1:-1], axis=0).T.astype(np.float32)             # (F, bins - 1)
-    binned = np.stack([np.searchsorted(edges[f], x[:, f].astype(np.float32)) for f in range(F)], 1)    # (R, F) how many edges lie below
+    edges = np.quantile(x, np.linspace(0, 1, bins + 1)[1:-1], axis=0).T.astype(np.float32)  # (F, bins - 1)
+    # (R, F) how many edges lie below
+    binned = np.stack([np.searchsorted(edges[f], x[:, f].astype(np.float32)) for f in range(F)], 1)
     y, w = label[owner], (weight / weight.mean())[owner]
     piece = np.unique(song, return_inverse=True)[1][owner]
-    K, odds = min(F, max(4, int(columns * F))), np.zeros(R)                        # questions to choose from; log odds
+    K, odds = min(F, max(4, int(columns * F))), np.zeros(R)  # questions to choose from; log odds
     feature, threshold = np.zeros((trees, depth), np.int16), np.zeros((trees, depth), np.float32)
     leaf = np.zeros((trees, 2 ** depth), np.float32)
     for t in range(trees):
@@ -97,7 +101,7 @@ def fit_trees(
         asked = rng.choice(F, K, False)
         slope, curve = (w * (y - p))[rows], (w * p * (1 - p))[rows]
         seen, slopes, curves = binned[np.ix_(rows, asked)], np.repeat(slope, K), np.repeat(curve, K)
-        at, at_all = np.zeros(len(rows), int), np.zeros(R, int)                    # leaf of the rows it learns from, and of all
+        at, at_all = np.zeros(len(rows), int), np.zeros(R, int)  # leaf of the rows it learns from, and of all
         for d in range(depth):
             k, edge = _best_question(seen, at, slopes, curves, 2 ** d, bins, l2)
             feature[t, d], threshold[t, d] = asked[k], edges[asked[k], edge]
@@ -114,8 +118,8 @@ def run_trees(
     leaf:np.ndarray,   # (trees, 2^depth)
 )->np.ndarray:         # (R,) log odds
     "Add up the leaves that rows fall into."
-    answers = (x[:, feature.ravel()] > threshold.ravel()).reshape(len(x), *feature.shape)              # (R, trees, depth)
-    at = (answers * (1 << np.arange(feature.shape[1])[::-1])).sum(2)                                   # (R, trees) which leaf
+    answers = (x[:, feature.ravel()] > threshold.ravel()).reshape(len(x), *feature.shape)  # (R, trees, depth)
+    at = (answers * (1 << np.arange(feature.shape[1])[::-1])).sum(2)  # (R, trees) which leaf
     return leaf[np.arange(len(leaf)), at].sum(1)
 
 # %% ../../nbs/064_hearing.learners.ipynb #00000010

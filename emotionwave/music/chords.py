@@ -23,14 +23,17 @@ def half_bars(
 def find_triads(
     song:Song,
     tonic:int,         # pitch class
-)->np.ndarray:         # (2B, 2) of each half bar: semitones from the tonic to the root and from the root to the third; -1 where none is clear
+)->np.ndarray:         # (2B, 2) semitones from tonic to root and from root to third; -1: none is clear
     "Find the triads that half bars rest on."
     edge, end, longest = half_bars(song), song.onset + song.duration, song.duration.max(initial=0)
     sounding = np.zeros((len(edge) - 1, 12))
     for k, (a, b) in enumerate(zip(edge, edge[1:])):
         near = slice(*np.searchsorted(song.onset, [a - longest, b]))
-        np.add.at(sounding[k], (song.pitch[near] - tonic) % 12, np.clip(np.minimum(end[near], b) - np.maximum(song.onset[near], a), 0, None))
+        np.add.at(sounding[k], (song.pitch[near] - tonic) % 12,
+                  np.clip(np.minimum(end[near], b) - np.maximum(song.onset[near], a), 0, None))
     every = np.array([(root, third) for root in range(12) for third in (3, 4)])
-    share = sum(weight * sounding[:, (every[:, 0] + by) % 12] for by, weight in ((0, 1), (every[:, 1], LESS), (7, LESS)))   # (2B, 24)
+    # (2B, 24)
+    share = sum(weight * sounding[:, (every[:, 0] + by) % 12]
+                for by, weight in ((0, 1), (every[:, 1], LESS), (7, LESS)))
     clear = share.max(1) > TRIAD * np.maximum(sounding.sum(1), 1e-9)
     return np.where(clear[:, None], every[share.argmax(1)], -1)

@@ -22,7 +22,8 @@ def _steps(default, tick, *values):
     return np.append(0, tick), *(np.append(d, v) for d, v in zip(default, values))
 
 def _upper(tracks):
-    "Of the program and pitches of each track: which notes are of the upper one, where just two have notes, each a tenth of them at least, and both are the same instrument; else None."
+    """Of the program and pitches of each track: which notes are of the upper one, where just two have notes,
+    each a tenth of them at least, and both are the same instrument; else None."""
     tracks = [(program, pitch) for program, pitch in tracks if len(pitch)]
     size = [len(pitch) for _, pitch in tracks]
     if len(tracks) != 2 or tracks[0][0] != tracks[1][0] or 10 * min(size) < sum(size): return None
@@ -30,9 +31,11 @@ def _upper(tracks):
     return np.repeat([a > b, b > a], size) if a != b else None
 
 def _song(notes, tempos, meters, pedals, tpq, name, right=None):
-    "Build a `Song` of columns as another library gave them: onset, duration, pitch, velocity; tick, bpm; tick, num, den; tick, value; and which notes are of the upper track."
+    """Build a `Song` of columns as another library gave them: onset, duration, pitch, velocity; tick, bpm;
+    tick, num, den; tick, value; and which notes are of the upper track."""
     onset, duration, pitch, velocity = (np.asarray(x, np.int64) for x in notes)
-    if len(onset) and onset.min() < 0: raise MidiError(f'{name or "song"}: a note starts before the beginning, at tick {onset.min()}')
+    if len(onset) and onset.min() < 0:
+        raise MidiError(f'{name or "song"}: a note starts before the beginning, at tick {onset.min()}')
     if len(pitch) and (pitch.min() < 0 or pitch.max() > 127):
         keep = (pitch >= 0) & (pitch <= 127)
         onset, duration, pitch, velocity = onset[keep], duration[keep], pitch[keep], velocity[keep]
@@ -45,8 +48,10 @@ def _song(notes, tempos, meters, pedals, tpq, name, right=None):
     meter_tick, num, den = _steps([4, 4], meter_tick[good], num[good], den[good])
     pedal_tick, pedal_value = (np.asarray(x, np.int64) for x in pedals)
     order = np.argsort(pedal_tick, kind='stable') if len(pedal_tick) > 1 else slice(None)
-    name = ' '.join(''.join(c if c.isprintable() else ' ' for c in name).split())[:200].strip() # a title is one line of text
-    song = Song(onset, np.maximum(duration, 1), pitch, np.clip(velocity, 1, 127), tpq, tempo_tick, bpm, meter_tick, num, den,
+    # a title is one line of text
+    name = ' '.join(''.join(c if c.isprintable() else ' ' for c in name).split())[:200].strip()
+    song = Song(onset, np.maximum(duration, 1), pitch, np.clip(velocity, 1, 127), tpq, tempo_tick, bpm,
+                meter_tick, num, den,
                 pedal_tick[order], np.clip(pedal_value[order], 0, 127), name, right=right)
     return without_change(song, grid=find_grid(song))
 
@@ -59,11 +64,13 @@ def find_grid(
     "Tell whether the file's bars mean anything: a performance has one placeholder tempo and notes anywhere."
     if len(song) < 16 or len(song.tempo_tick) > 1: return 'score'
     off = lambda steps: np.abs(steps - np.round(steps)).mean()                # .25 is what chance gives
-    step = song.onset / song.tpq * 12                                         # triplets and sixteenths are whole
+    step = song.onset / song.tpq * 12  # triplets and sixteenths are whole
     if off(step) <= .2 or off(song.onset / song.tpq * 8) <= .1: return 'score'   # so are thirty-seconds
-    if abs(song.tempo_bpm[0] - 120) < .01: return 'performance'               # the tempo that stands in files which have none
+    # the tempo that stands in files which have none
+    if abs(song.tempo_bpm[0] - 120) < .01: return 'performance'
     lean = max(abs(np.exp(2j * np.pi / 12 * k * step).mean()) for k in (1, 2, 3, 4, 6, 12))
-    return 'performance' if lean < .4 else 'score'                            # a score that is shifted, swung or rough leans all the same
+    # a score that is shifted, swung or rough leans all the same
+    return 'performance' if lean < .4 else 'score'
 
 # %% ../../nbs/011_music.convert.ipynb #0000000a
 def from_symusic(
@@ -75,12 +82,14 @@ def from_symusic(
     join = lambda parts, *names: [np.concatenate([p[k] for p in parts]) if parts else () for k in names]
     parts = [t.notes.numpy() for t in tracks]
     notes = join(parts, 'time', 'duration', 'pitch', 'velocity')
-    pedals = [{k: v[c['number'] == 64] for k, v in c.items()} for c in (t.controls.numpy() for t in tracks if len(t.controls))]
+    pedals = [{k: v[c['number'] == 64] for k, v in c.items()}
+              for c in (t.controls.numpy() for t in tracks if len(t.controls))]
     tempos, meters = score.tempos.numpy(), score.time_signatures.numpy()
     mspq = tempos['mspq'].astype(np.float64)
     title = next((t.name.strip() for t in tracks if t.name.strip()), name)
     return _song(notes, (tempos['time'], np.divide(6e7, mspq, out=np.zeros(len(mspq)), where=mspq > 0)),
-                 (meters['time'], meters['numerator'], meters['denominator']), join(pedals, 'time', 'value'), score.tpq, title,
+                 (meters['time'], meters['numerator'], meters['denominator']), join(pedals, 'time', 'value'),
+                 score.tpq, title,
                  _upper([(t.program, p['pitch']) for t, p in zip(tracks, parts)]))
 
 def to_symusic(
@@ -89,10 +98,16 @@ def to_symusic(
     "Convert to symusic."
     from symusic import Score, Track, Note, Tempo, TimeSignature, ControlChange
     score, track = Score(song.tpq), Track(song.name.encode('utf-8', 'replace').decode(), 0, False)
-    track.notes = Note.from_numpy(*(a.astype(d) for a, d in ((song.onset, np.int32), (song.duration, np.int32), (song.pitch, np.int8), (song.velocity, np.int8))))
-    track.controls = ControlChange.from_numpy(song.pedal_tick.astype(np.int32), np.full(len(song.pedal_tick), 64, np.uint8), song.pedal_value.astype(np.uint8))
-    score.tempos.extend([Tempo(int(t), mspq=int(round(6e7 / b))) for t, b in zip(song.tempo_tick, song.tempo_bpm)])
-    score.time_signatures.extend([TimeSignature(*map(int, m)) for m in zip(song.meter_tick, song.meter_num, song.meter_den)])
+    track.notes = Note.from_numpy(*(a.astype(d)
+                                    for a, d in ((song.onset, np.int32), (song.duration, np.int32),
+                                                 (song.pitch, np.int8), (song.velocity, np.int8))))
+    track.controls = ControlChange.from_numpy(song.pedal_tick.astype(np.int32),
+                                              np.full(len(song.pedal_tick), 64, np.uint8),
+                                              song.pedal_value.astype(np.uint8))
+    score.tempos.extend([Tempo(int(t), mspq=int(round(6e7 / b)))
+                         for t, b in zip(song.tempo_tick, song.tempo_bpm)])
+    score.time_signatures.extend([TimeSignature(*map(int, m))
+                                  for m in zip(song.meter_tick, song.meter_num, song.meter_den)])
     score.tracks.append(track)
     return score
 
@@ -104,9 +119,11 @@ def from_miditoolkit(
     "Merge the pitched instruments of a miditoolkit file into a `Song`."
     tracks = [i for i in midi.instruments if not i.is_drum]
     title = next((i.name.strip() for i in tracks if i.name and i.name.strip()), name)
-    return _song(_columns([(n.start, n.end - n.start, n.pitch, n.velocity) for i in tracks for n in i.notes], 4), _columns([(t.time, t.tempo) for t in midi.tempo_changes], 2, np.float64),
+    return _song(_columns([(n.start, n.end - n.start, n.pitch, n.velocity) for i in tracks for n in i.notes],
+                          4), _columns([(t.time, t.tempo) for t in midi.tempo_changes], 2, np.float64),
                  _columns([(t.time, t.numerator, t.denominator) for t in midi.time_signature_changes], 3),
-                 _columns([(c.time, c.value) for i in tracks for c in i.control_changes if c.number == 64], 2), midi.ticks_per_beat, title,
+                 _columns([(c.time, c.value) for i in tracks for c in i.control_changes if c.number == 64],
+                          2), midi.ticks_per_beat, title,
                  _upper([(i.program, [n.pitch for n in i.notes]) for i in tracks]))
 
 def to_miditoolkit(
@@ -115,11 +132,16 @@ def to_miditoolkit(
     "Convert to miditoolkit, the object that a user edits."
     from miditoolkit import MidiFile, Instrument, Note, TempoChange, TimeSignature, ControlChange
     midi, piano = MidiFile(ticks_per_beat=song.tpq), Instrument(0, name=song.name)
-    piano.notes = [Note(v, p, o, o + d) for o, d, p, v in zip(*(a.tolist() for a in (song.onset, song.duration, song.pitch, song.velocity)))]
-    piano.control_changes = [ControlChange(64, v, t) for t, v in zip(song.pedal_tick.tolist(), song.pedal_value.tolist())]
+    piano.notes = [Note(v, p, o, o + d) for o, d, p, v
+                   in zip(*(a.tolist() for a in (song.onset, song.duration, song.pitch, song.velocity)))]
+    piano.control_changes = [ControlChange(64, v, t)
+                             for t, v in zip(song.pedal_tick.tolist(), song.pedal_value.tolist())]
     midi.instruments, midi.max_tick = [piano], song.end_tick + 1
-    midi.tempo_changes = [TempoChange(b, t) for t, b in zip(song.tempo_tick.tolist(), song.tempo_bpm.tolist())]
-    midi.time_signature_changes = [TimeSignature(n, d, t) for t, n, d in zip(*(a.tolist() for a in (song.meter_tick, song.meter_num, song.meter_den)))]
+    midi.tempo_changes = [TempoChange(b, t)
+                          for t, b in zip(song.tempo_tick.tolist(), song.tempo_bpm.tolist())]
+    midi.time_signature_changes = [TimeSignature(n, d, t)
+                                   for t, n, d in zip(*(a.tolist() for a in (song.meter_tick, song.meter_num,
+                                                                             song.meter_den)))]
     return midi
 
 # %% ../../nbs/011_music.convert.ipynb #0000000c
@@ -132,9 +154,13 @@ def from_pretty_midi(
     title = next((i.name.strip() for i in tracks if i.name and i.name.strip()), name)
     tick = lambda start_s: midi.time_to_tick(start_s)
     scales = [(t, 60 / (scale * midi.resolution)) for t, scale in midi._tick_scales]
-    notes = [(tick(n.start), tick(n.end) - tick(n.start), n.pitch, n.velocity) for i in tracks for n in i.notes]
-    return _song(_columns(notes, 4), _columns(scales, 2, np.float64), _columns([(tick(t.time), t.numerator, t.denominator) for t in midi.time_signature_changes], 3),
-                 _columns([(tick(c.time), c.value) for i in tracks for c in i.control_changes if c.number == 64], 2), midi.resolution, title,
+    notes = [(tick(n.start), tick(n.end) - tick(n.start), n.pitch, n.velocity) for i in tracks
+             for n in i.notes]
+    return _song(_columns(notes, 4), _columns(scales, 2, np.float64),
+                 _columns([(tick(t.time), t.numerator, t.denominator) for t in midi.time_signature_changes],
+                          3),
+                 _columns([(tick(c.time), c.value) for i in tracks for c in i.control_changes
+                           if c.number == 64], 2), midi.resolution, title,
                  _upper([(i.program, [n.pitch for n in i.notes]) for i in tracks]))
 
 def to_pretty_midi(
@@ -142,14 +168,23 @@ def to_pretty_midi(
 )->'pretty_midi.PrettyMIDI':  # a `pretty_midi.PrettyMIDI` with one piano instrument, in seconds
     "Convert to pretty_midi, the object that renders sound."
     from pretty_midi import PrettyMIDI, Instrument, Note, TimeSignature, ControlChange
-    if song.tempo_tick[-1] > 10_000_000: raise MidiError(f'pretty_midi keeps a table of every tick up to the last tempo, here {song.tempo_tick[-1]:,}; it takes 10,000,000. Cut the song, or use to_miditoolkit')
+    if song.tempo_tick[-1] > 10_000_000:
+        raise MidiError('pretty_midi keeps a table of every tick up to the last tempo, '
+                        f'here {song.tempo_tick[-1]:,}; it takes 10,000,000. Cut the song, '
+                        'or use to_miditoolkit')
     midi, piano = PrettyMIDI(resolution=song.tpq), Instrument(0, name=song.name)
-    midi._tick_scales = [(t, 60 / (b * song.tpq)) for t, b in zip(song.tempo_tick.tolist(), song.tempo_bpm.tolist())]
-    midi._update_tick_to_time(int(song.tempo_tick[-1]) + 1)                   # beyond the last tempo it reckons; a table of every tick could take gigabytes
+    midi._tick_scales = [(t, 60 / (b * song.tpq))
+                         for t, b in zip(song.tempo_tick.tolist(), song.tempo_bpm.tolist())]
+    # beyond the last tempo it reckons; a table of every tick could take gigabytes
+    midi._update_tick_to_time(int(song.tempo_tick[-1]) + 1)
     start, end = song.seconds(song.onset), song.seconds(song.onset + song.duration)
-    piano.notes = [Note(v, p, s, e) for v, p, s, e in zip(*(a.tolist() for a in (song.velocity, song.pitch, start, end)))]
-    piano.control_changes = [ControlChange(64, v, t) for t, v in zip(song.seconds(song.pedal_tick).tolist(), song.pedal_value.tolist())]
-    midi.time_signature_changes = [TimeSignature(n, d, t) for n, d, t in zip(song.meter_num.tolist(), song.meter_den.tolist(), song.seconds(song.meter_tick).tolist())]
+    piano.notes = [Note(v, p, s, e)
+                   for v, p, s, e in zip(*(a.tolist() for a in (song.velocity, song.pitch, start, end)))]
+    piano.control_changes = [ControlChange(64, v, t) for t, v
+                             in zip(song.seconds(song.pedal_tick).tolist(), song.pedal_value.tolist())]
+    midi.time_signature_changes = [TimeSignature(n, d, t)
+                                   for n, d, t in zip(song.meter_num.tolist(), song.meter_den.tolist(),
+                                                      song.seconds(song.meter_tick).tolist())]
     midi.instruments.append(piano)
     return midi
 

@@ -17,12 +17,14 @@ def right_hand(
     if song.right is not None: return song.right
     if not len(song): return np.zeros(0, bool)
     at, group = np.unique(song.onset, return_inverse=True)
-    border, pitch = np.arange(36, 85), song.pitch[:, None]                     # notes from the border on are the right hand's
+    border, pitch = np.arange(36, 85), song.pitch[:, None]  # notes from the border on are the right hand's
     cost = np.zeros((len(at), len(border)))                                   # (onsets, borders)
-    np.add.at(cost, group, np.exp(-np.abs(pitch - border + .5) / 3))          # a note close to the border could be either hand's
+    # a note close to the border could be either hand's
+    np.add.at(cost, group, np.exp(-np.abs(pitch - border + .5) / 3))
     for mine in (pitch >= border, pitch < border):
         top, bottom = np.full(cost.shape, -np.inf), np.full(cost.shape, np.inf)
-        np.maximum.at(top, group, np.where(mine, pitch, -np.inf)); np.minimum.at(bottom, group, np.where(mine, pitch, np.inf))
+        np.maximum.at(top, group, np.where(mine, pitch, -np.inf))
+        np.minimum.at(bottom, group, np.where(mine, pitch, np.inf))
         cost += 2 * np.maximum(top - bottom - 12, 0) + np.abs(border - 60) * .01
     move, best, came = np.abs(border[:, None] - border) * .1, cost[0], []
     for c in cost[1:]:
@@ -42,7 +44,7 @@ def kept_notes(
     if 'right' in keep: kept |= right
     if 'left' in keep: kept |= ~right
     if 'melody' in keep and right.any():
-        at = np.flatnonzero(right)                                            # notes of a stroke stand from low to high
+        at = np.flatnonzero(right)  # notes of a stroke stand from low to high
         kept[at[np.append(song.onset[at[1:]] != song.onset[at[:-1]], True)]] = True
     if 'harmony' in keep:
         bar = np.searchsorted(song.bar_ticks(), song.onset, 'right') - 1

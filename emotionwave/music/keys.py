@@ -18,28 +18,35 @@ class Key(NamedTuple):
     clarity: float  # correlation with the key's profile less that of the best key of another tonic, 0 and up
     def __str__(self): return f'{"C Db D Eb E F Gb G Ab A Bb B".split()[self.tonic]} {self.mode}'
 
-# degrees of major and minor: Bellman (2005) after Budge (1943), Temperley (2007) by Kostka and Payne, Krumhansl and Kessler (1982)
+# degrees of major and minor: Bellman (2005) after Budge (1943), Temperley (2007) by Kostka and Payne,
+# Krumhansl and Kessler (1982)
 _PROFILES = np.array([
-    [[16.80, .86, 12.95, 1.41, 13.49, 11.93, 1.25, 20.28, 1.80, 8.04, .62, 10.57], [18.16, .69, 12.99, 13.34, 1.07, 11.15, 1.38, 21.07, 7.49, 1.53, .92, 10.21]],
-    [[.748, .060, .488, .082, .670, .460, .096, .715, .104, .366, .057, .400], [.712, .084, .474, .618, .049, .460, .105, .747, .404, .067, .133, .330]],
-    [[6.35, 2.23, 3.48, 2.33, 4.38, 4.09, 2.52, 5.19, 2.39, 3.66, 2.29, 2.88], [6.33, 2.68, 3.52, 5.38, 2.60, 3.53, 2.54, 4.75, 3.98, 2.69, 3.34, 3.17]]])
+    [[16.80, .86, 12.95, 1.41, 13.49, 11.93, 1.25, 20.28, 1.80, 8.04, .62, 10.57],
+     [18.16, .69, 12.99, 13.34, 1.07, 11.15, 1.38, 21.07, 7.49, 1.53, .92, 10.21]],
+    [[.748, .060, .488, .082, .670, .460, .096, .715, .104, .366, .057, .400],
+     [.712, .084, .474, .618, .049, .460, .105, .747, .404, .067, .133, .330]],
+    [[6.35, 2.23, 3.48, 2.33, 4.38, 4.09, 2.52, 5.19, 2.39, 3.66, 2.29, 2.88],
+     [6.33, 2.68, 3.52, 5.38, 2.60, 3.53, 2.54, 4.75, 3.98, 2.69, 3.34, 3.17]]])
 _PROFILES = (_PROFILES / _PROFILES.sum(2, keepdims=True)).mean(0)                               # (2, 12)
 _PROFILES = (_PROFILES - _PROFILES.mean(1, keepdims=True)) / _PROFILES.std(1, keepdims=True)
-TURNED = (np.arange(12)[:, None] + np.arange(12)) % 12                        # (12, 12) pitch class of each degree above each tonic
+TURNED = (np.arange(12)[:, None] + np.arange(12)) % 12  # (12, 12) pitch class of each degree above each tonic
 
 # %% ../../nbs/013_music.keys.ipynb #00000006
 def key_fit(
     hist:np.ndarray,      # (P, 12) how much of each pitch class sounds in each of P pieces
-    profiles:np.ndarray,  # (2, 12) how much of each degree a major and a minor key have, with mean 0 and standard deviation 1
+    # (2, 12) how much of each degree a major and a minor key have, with mean 0 and standard deviation 1
+    profiles:np.ndarray,
 )->np.ndarray:            # (P, 2, 12) correlation, -1 to 1: major and minor, on each tonic
     "Correlate pitch classes with the profiles of the 24 keys."
     hist = hist - hist.mean(1, keepdims=True)
     spread = np.sqrt((hist * hist).mean(1))[:, None, None]
-    turned = profiles[:, (np.arange(12)[:, None] - np.arange(12)) % 12]       # (2, 12, 12): pitch class, tonic
-    return (hist[:, None, :, None] * turned).sum(2) / (12 * spread + 1e-12)   # not a matrix product, which rounds by how many pieces there are
+    turned = profiles[:, (np.arange(12)[:, None] - np.arange(12)) % 12]  # (2, 12, 12): pitch class, tonic
+    # not a matrix product, which rounds by how many pieces there are
+    return (hist[:, None, :, None] * turned).sum(2) / (12 * spread + 1e-12)
 
 def find_keys(
-    pitch:np.ndarray, onset:np.ndarray, duration:np.ndarray,  # (N,) notes of P pieces, one piece after the other; ticks
+    # (N,) notes of P pieces, one piece after the other; ticks
+    pitch:np.ndarray, onset:np.ndarray, duration:np.ndarray,
     first:np.ndarray,         # (P,) where each piece begins among the notes
     tpq:np.ndarray,           # (P,) ticks per quarter note
 )->tuple:                     # (P,) tonics, 0 to 11; (P,) modes, 0 major, 1 minor; (P,) clarities
@@ -48,11 +55,13 @@ def find_keys(
     piece = np.repeat(np.arange(P), last + 1 - first)
     over = lambda tick: tick[piece] if P > 1 else tick                        # from pieces to their notes
     ending = onset >= over(onset[last] - tpq)
-    bass = np.minimum.reduceat(np.where(ending, pitch, 128), first) % 12       # pitch classes are counted from the last bass, so that no key is preferred
+    # pitch classes are counted from the last bass, so that no key is preferred
+    bass = np.minimum.reduceat(np.where(ending, pitch, 128), first) % 12
     cell = (pitch - over(bass)) % 12 + 12 * piece
     opening = onset < over(onset[first] + 16 * tpq)
     hist = lambda at, weight=None: np.bincount(at, weight, P * 12).reshape(P, 12)
-    fit = key_fit(hist(cell, np.minimum(duration / over(tpq), 4)), _PROFILES) + .3 * key_fit(hist(cell[opening]), _PROFILES)
+    fit = (key_fit(hist(cell, np.minimum(duration / over(tpq), 4)), _PROFILES)
+           + .3 * key_fit(hist(cell[opening]), _PROFILES))
     fit[:, :, 0] += .12
     fit = fit.reshape(P, 24)
     best, rows = fit.argmax(1), np.arange(P)
@@ -74,6 +83,8 @@ def keys_of(
     if not some: return keys
     column = lambda name: np.concatenate([getattr(songs[i], name) for i in some])
     first = np.cumsum([0, *(len(songs[i]) for i in some[:-1])])
-    found = find_keys(column('pitch'), column('onset'), column('duration'), first, np.array([songs[i].tpq for i in some]))
-    for i, tonic, mode, clarity in zip(some, *(x.tolist() for x in found)): keys[i] = Key(tonic, ('major', 'minor')[mode], clarity)
+    found = find_keys(column('pitch'), column('onset'), column('duration'), first,
+                      np.array([songs[i].tpq for i in some]))
+    for i, tonic, mode, clarity in zip(some, *(x.tolist() for x in found)):
+        keys[i] = Key(tonic, ('major', 'minor')[mode], clarity)
     return keys

@@ -11,7 +11,8 @@ from .song import Song
 from .keys import Key, find_key
 
 # %% ../../nbs/014_music.modes.ipynb #00000005
-DEGREE = (0, 0, 1, 2, 2, 3, 3, 4, 5, 5, 6, 6)   # semitones above the tonic -> diatonic degree, accidentals forgotten
+# semitones above the tonic -> diatonic degree, accidentals forgotten
+DEGREE = (0, 0, 1, 2, 2, 3, 3, 4, 5, 5, 6, 6)
 STEPS = 7 * 11                                  # diatonic steps of all MIDI pitches
 
 # %% ../../nbs/014_music.modes.ipynb #00000006
@@ -22,7 +23,8 @@ def step_of(
     return pitch // 12 * 7 + np.array(DEGREE)[pitch % 12]
 
 # %% ../../nbs/014_music.modes.ipynb #0000000a
-_SPELL = np.array([[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 11], [0, 1, 2, 4, 3, 5, 6, 7, 9, 8, 11, 11]])  # pitch classes of a major piece, of a minor one
+# pitch classes of a major piece, of a minor one
+_SPELL = np.array([[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 11], [0, 1, 2, 4, 3, 5, 6, 7, 9, 8, 11, 11]])
 
 def spell_major(
     notes:np.ndarray,  # (..., N, 5) note tables, key-relative, -1 is padding

@@ -20,27 +20,34 @@ MAX_NOTES = 1_000_000    # and of controllers; a tenth as many tempos and meters
 MAX_EVENTS = 1_500_000   # in a file that has to be mended event by event
 MAX_CHUNKS = 10_000      # tracks and chunks of other kinds
 MAX_HOURS = 24           # from the first tick to the end of the last note
-LAST_TICK = 200_000_000  # below `MAX_TICK` by more than the longest bar, so that what is made of a song fits as well
+# below `MAX_TICK` by more than the longest bar, so that what is made of a song fits as well
+LAST_TICK = 200_000_000
 _END = b'\xff\x2f\0'     # end of track
 
 def _chunks(data, at):
-    "List the tracks from byte `at` on; where a track's length is wrong, its end-of-track event says where it ends."
+    """List the tracks from byte `at` on; where a track's length is wrong, its
+    end-of-track event says where it ends."""
     tracks, chunks, lost = [], 0, False
     while at + 8 <= len(data):
         kind, size = data[at:at + 4], int.from_bytes(data[at + 4:at + 8], 'big')
         end, chunks = at + 8 + size, chunks + 1
-        if chunks > MAX_CHUNKS: raise MidiError(f'more than {MAX_CHUNKS:,} tracks and other chunks; merge the tracks')
-        if kind != b'MTrk' and (end > len(data) or not kind.isalnum()):       # rubbish, between two tracks or after the last
+        if chunks > MAX_CHUNKS:
+            raise MidiError(f'more than {MAX_CHUNKS:,} tracks and other chunks; merge the tracks')
+        # rubbish, between two tracks or after the last
+        if kind != b'MTrk' and (end > len(data) or not kind.isalnum()):
             at = data.find(b'MTrk', at + 1)
             if at < 0: break
             continue
         after = data[end:end + 4]
-        if kind == b'MTrk' and (end > len(data) or not lost and after not in (b'', b'MTrk') and not after.isalnum() and data[end - 3:end] != _END):
+        if (kind == b'MTrk' and (end > len(data) or not lost and after not in (b'', b'MTrk')
+                                 and not after.isalnum() and data[end - 3:end] != _END)):
             stop = data.find(_END + b'MTrk', at + 8)
             lost = stop < 0
             if not lost: end = stop + 3
             elif data.endswith(_END): end = len(data)
-        if end > len(data): raise MidiError(f'truncated: a track says {size:,} bytes and {len(data) - at - 8:,} are there; fetch it again')
+        if end > len(data):
+            raise MidiError(f'truncated: a track says {size:,} bytes and {len(data) - at - 8:,} are there; '
+                            'fetch it again')
         if kind == b'MTrk': tracks.append(data[at + 8:end])
         at = end
     if not tracks: raise MidiError('it has no tracks')
@@ -52,7 +59,9 @@ def _plain():
     "A pattern of any number of notes, controllers and meta events, and nothing else."
     time = rb'[\x80-\xff]{0,3}[\0-\x7f]'
     meta = b'|'.join(re.escape(bytes([n])) + b'.{%d}' % n for n in [3, *range(128)])
-    return re.compile(rb'(?s:' + time + rb'(?:[\x80-\xbf\xe0-\xef][\0-\x7f]{2}(?:' + time + rb'[\0-\x7f]{2})*|[\xc0-\xdf][\0-\x7f](?:' + time + rb'[\0-\x7f])*|\xff.(?:' + meta + rb')))*')
+    return re.compile(rb'(?s:' + time + rb'(?:[\x80-\xbf\xe0-\xef][\0-\x7f]{2}(?:' + time
+                      + rb'[\0-\x7f]{2})*|[\xc0-\xdf][\0-\x7f](?:' + time + rb'[\0-\x7f])*|\xff.(?:' + meta
+                      + rb')))*')
 
 def _odd(tracks):
     "Tell whether tracks may hold an event that symusic misreads."
@@ -60,39 +69,50 @@ def _odd(tracks):
     at = np.flatnonzero(b >= 0xf7)                                            # few: where meta events begin
     first, kind, size = b[at], b[at + 1], b[at + 2]
     tempo, meter = (first == 0xff) & (kind == 0x51), (first == 0xff) & (kind == 0x58)
-    if ((tempo & ((size < 3) | (size > 127))) | (meter & ((size < 2) | (size > 127) | (b[at + 4] > 7)))).any(): return True
+    if ((tempo & ((size < 3) | (size > 127)))
+        | (meter & ((size < 2) | (size > 127) | (b[at + 4] > 7)))).any():
+        return True
     last = at[first == 0xf7]
     if not len(last): return False
-    known = np.zeros(len(b), bool)                                            # the end of a sysex, or inside a tempo
+    known = np.zeros(len(b), bool)  # the end of a sysex, or inside a tempo
     for i in (3, 4, 5): known[at[tempo] + i] = True
     start = np.flatnonzero(b[:-256] == 0xf0)
     for end in (start[:1000] + 1 + np.minimum(b[start[:1000] + 1], 127)).tolist():
         time = [k for k in range(end + 1, end + 5) if b[k] < 128]
-        if b[end] == 0xf7 and time and b[time[0] + 1] > 127: known[end] = True # what follows says its status anew, as it should
+        # what follows says its status anew, as it should
+        if b[end] == 0xf7 and time and b[time[0] + 1] > 127: known[end] = True
     if known[last].all(): return False
-    return any(b'\xf7' in t and (len(t) > 500_000 or _plain().match(t).end() < len(t)) for t in tracks) # most are the first byte of a long time
+    # most are the first byte of a long time
+    return any(b'\xf7' in t and (len(t) > 500_000 or _plain().match(t).end() < len(t)) for t in tracks)
 
 def _may_wrap(data, tempos):
     "Tell whether the times in a file could add up to 2**31 ticks; `tempos` is how many tempo events it has."
     b = np.frombuffer(data, np.uint8)
-    high = b > 127                                                            # a time is up to three of these and a last byte
+    high = b > 127  # a time is up to three of these and a last byte
     at = np.flatnonzero(b[:-5] == 0xff)
     at = at[(b[at + 1] == 0x51) & (b[at + 2] == 3)]
-    if len(at) == tempos: high[at + 3] = high[at + 4] = high[at + 5] = False  # none of them is text, so these bytes are no time
+    # none of them is text, so these bytes are no time
+    if len(at) == tempos: high[at + 3] = high[at + 4] = high[at + 5] = False
     two = high[1:] & high[:-1]
     longest = np.count_nonzero(two[1:] & high[:-2]) << 28
     if longest + (np.count_nonzero(two) << 21) + (np.count_nonzero(high) << 14) < 1 << 31: return False
     low = b & 127
-    return longest + (int(low[:-1][two].sum(dtype=np.int64)) << 14) + (int(low[high].sum(dtype=np.int64)) << 7) + int(low.sum(dtype=np.int64)) >= 1 << 31
+    return (longest + (int(low[:-1][two].sum(dtype=np.int64)) << 14)
+            + (int(low[high].sum(dtype=np.int64)) << 7) + int(low.sum(dtype=np.int64)) >= 1 << 31)
 
 # %% ../../nbs/012_music.read.ipynb #0000000d
-_SIZES = {**dict.fromkeys((8, 9, 10, 11, 14), 2), 12: 1, 13: 1}               # data bytes after a status, by its upper half
-_LIVE = {0xf1: 1, 0xf2: 2, 0xf3: 1, **dict.fromkeys((0xf6, 0xf8, 0xfa, 0xfb, 0xfc, 0xfe), 0)} # what only a cable should carry
+# data bytes after a status, by its upper half
+_SIZES = {**dict.fromkeys((8, 9, 10, 11, 14), 2), 12: 1, 13: 1}
+# what only a cable should carry
+_LIVE = {0xf1: 1, 0xf2: 2, 0xf3: 1, **dict.fromkeys((0xf6, 0xf8, 0xfa, 0xfb, 0xfc, 0xfe), 0)}
 
 def _walk(data):
-    "Read mended bytes event by event: the same without what symusic misreads, and the last tick; raises where no one could read on."
+    """Read mended bytes event by event: the same without what symusic misreads, and the last tick; raises
+    where no one could read on."""
     out, last, at, track, left = [data[:14]], 0, 14, 0, MAX_EVENTS
-    def wrong(what): raise MidiError(f'damaged MIDI: track {track}, byte {begin - at - 8:,}: {what}; save it anew with the program that made it')
+    def wrong(what):
+        raise MidiError(f'damaged MIDI: track {track}, byte {begin - at - 8:,}: {what}; '
+                        'save it anew with the program that made it')
     def number(i):
         value = 0
         for k in range(i, min(i + 4, end)):
@@ -100,10 +120,13 @@ def _walk(data):
             if data[k] < 128: return value, k + 1
         wrong('a number of more than 4 bytes' if i + 4 <= end else 'the track ends within an event')
     while at < len(data):
-        track, i, end, tick, status, kept = track + 1, at + 8, at + 8 + int.from_bytes(data[at + 4:at + 8], 'big'), 0, 0, bytearray()
+        track, i, end, tick, status, kept = (track + 1, at + 8, at + 8
+                                             + int.from_bytes(data[at + 4:at + 8], 'big'), 0, 0, bytearray())
         while i < end:
             begin, left = i, left - 1
-            if left < 0: raise MidiError(f'more than {MAX_EVENTS:,} events, and some need mending; save it anew with the program that made it')
+            if left < 0:
+                raise MidiError(f'more than {MAX_EVENTS:,} events, and some need mending; '
+                                'save it anew with the program that made it')
             delta, i = number(i)
             tick += delta
             if i < end and data[i] > 127: kind, i = data[i], i + 1
@@ -119,14 +142,15 @@ def _walk(data):
                 if about == 0x51 and size > 2: event = b'\xff\x51\3' + body[:3]
                 elif about == 0x58 and size > 1 and body[1] < 8: event = b'\xff\x58\4' + (body + bytes(2))[:4]
                 elif about == 3: event = data[head - 1:i]                       # a name
-                else: event = b'\xff\1\0'                                     # an empty text, so that what follows keeps its time
+                else: event = b'\xff\1\0'  # an empty text, so that what follows keeps its time
                 kept += data[begin:head - 1] + event
                 continue
             if kind == 0: wrong('a data byte where an event should begin')
             size = _SIZES.get(kind >> 4, _LIVE.get(kind))
             if size is None: wrong(f'{kind:#x} begins no event of a MIDI file')
             if i + size > end: wrong('the track ends within an event')
-            if size and max(data[i:i + size]) > 127: wrong(f'a value of {max(data[i:i + size])}, where 127 is the most')
+            if size and max(data[i:i + size]) > 127:
+                wrong(f'a value of {max(data[i:i + size])}, where 127 is the most')
             i += size
             kept += data[begin:i] if kind < 0xf0 else data[begin:i - size - 1] + b'\xff\1\0'
         last, at, body = max(last, tick), end, kept + b'\0' + _END
@@ -135,7 +159,8 @@ def _walk(data):
 
 # %% ../../nbs/012_music.read.ipynb #00000010
 def _mend(data):
-    "Unwrap RIFF and MacBinary, keep header and tracks, count them anew, and leave out what symusic misreads; raises for what can't be mended."
+    """Unwrap RIFF and MacBinary, keep header and tracks, count them anew, and leave out what symusic
+    misreads; raises for what can't be mended."""
     if data[:4] == b'RIFF' and b'MThd' in data[:64]: data = data[data.index(b'MThd'):]
     if data[128:132] == b'MThd' and data[:1] == b'\0': data = data[128:]
     if data[:4] != b'MThd': raise MidiError('not a MIDI file (it does not begin with MThd)')
@@ -143,9 +168,11 @@ def _mend(data):
     size, division = int.from_bytes(data[4:8], 'big'), int.from_bytes(data[12:14], 'big')
     if not 6 <= size <= len(data) - 8: raise MidiError(f'its header says {size:,} bytes, where 6 are usual')
     if division == 0: raise MidiError('it has 0 ticks per quarter')
-    if division & 0x8000: raise MidiError('it counts time in film frames (SMPTE); save it with ticks per quarter')
+    if division & 0x8000:
+        raise MidiError('it counts time in film frames (SMPTE); save it with ticks per quarter')
     tracks = _chunks(data, 8 + size)
-    head = b'MThd\0\0\0\6\0\1' + len(tracks).to_bytes(2, 'big') + data[12:14]  # the format changes nothing: tracks are merged
+    # the format changes nothing: tracks are merged
+    head = b'MThd\0\0\0\6\0\1' + len(tracks).to_bytes(2, 'big') + data[12:14]
     data = b''.join([head, *(part for t in tracks for part in (b'MTrk', len(t).to_bytes(4, 'big'), t))])
     return _walk(data)[0] if _odd(tracks) else data
 
@@ -155,16 +182,21 @@ def read_song(
 )->Song:               # at least one note; named after its first named track, else its file
     "Read a MIDI file into a `Song`."
     path = Path(path)
-    shown = ''.join(c if c.isprintable() else '?' for c in str(path))         # an error is one line, whatever a file is called
+    # an error is one line, whatever a file is called
+    shown = ''.join(c if c.isprintable() else '?' for c in str(path))
     try:
         about, data = path.stat(), b''
-        if stat.S_ISREG(about.st_mode):                                       # a pipe might never give anything
+        if stat.S_ISREG(about.st_mode):  # a pipe might never give anything
             with open(path, 'rb') as f: data = f.read(min(about.st_size, MAX_BYTES) + 1)
-    except (FileNotFoundError, NotADirectoryError, ValueError): raise FileNotFoundError(f'{shown}: no such file') from None
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        raise FileNotFoundError(f'{shown}: no such file') from None
     except OSError as e: raise MidiError(f'{shown}: {e.strerror or e}; check that it can be read') from None
     if stat.S_ISDIR(about.st_mode): raise MidiError(f'{shown}: a directory; give one MIDI file')
-    if not stat.S_ISREG(about.st_mode): raise MidiError(f'{shown}: a pipe or a device; save what it gives to a file first')
-    if len(data) > MAX_BYTES: raise MidiError(f'{shown}: {about.st_size / 1e6:,.1f} MB; files up to {MAX_BYTES / 1e6:.0f} MB are read')
+    if not stat.S_ISREG(about.st_mode):
+        raise MidiError(f'{shown}: a pipe or a device; save what it gives to a file first')
+    if len(data) > MAX_BYTES:
+        raise MidiError(f'{shown}: {about.st_size / 1e6:,.1f} MB; '
+                        f'files up to {MAX_BYTES / 1e6:.0f} MB are read')
     try: return _parse(data, path.stem)
     except ValueError as e: raise MidiError(f'{shown}: {e}') from None
 
@@ -173,27 +205,39 @@ def _parse(data, name):
     if not data: raise MidiError('empty file')
     data = _mend(data)
     try: score = Score.from_midi(data)
-    except Exception:                                                         # of several kinds, and they differ between versions of symusic
-        try: score = Score.from_midi(data := _walk(data)[0])                  # raises, and says where, or leaves out what should not be there
+    except Exception:  # of several kinds, and they differ between versions of symusic
+        # raises, and says where, or leaves out what should not be there
+        try: score = Score.from_midi(data := _walk(data)[0])
         except MidiError: raise
-        except Exception as e: raise MidiError(f'damaged MIDI: {" ".join(str(e).split()) or type(e).__name__}; save it anew with the program that made it') from None
+        except Exception as e:
+            raise MidiError(f'damaged MIDI: {" ".join(str(e).split()) or type(e).__name__}; '
+                            'save it anew with the program that made it') from None
     pitched = sum(len(t.notes) for t in score.tracks if not t.is_drum)
-    if not pitched: raise MidiError('only drums, no piano notes' if any(len(t.notes) for t in score.tracks) else 'no notes')
+    if not pitched:
+        raise MidiError('only drums, no piano notes' if any(len(t.notes) for t in score.tracks)
+                        else 'no notes')
     if pitched > MAX_NOTES: raise MidiError(f'{pitched:,} notes; up to {MAX_NOTES:,} are read')
-    changes, controls = len(score.tempos) + len(score.time_signatures), sum(len(t.controls) for t in score.tracks)
-    if changes > MAX_NOTES // 10: raise MidiError(f'{changes:,} tempos and meters; up to {MAX_NOTES // 10:,} are read')
-    if controls > MAX_NOTES: raise MidiError(f'{controls:,} pedals and other controllers; up to {MAX_NOTES:,} are read')
+    changes, controls = (len(score.tempos) + len(score.time_signatures),
+                         sum(len(t.controls) for t in score.tracks))
+    if changes > MAX_NOTES // 10:
+        raise MidiError(f'{changes:,} tempos and meters; up to {MAX_NOTES // 10:,} are read')
+    if controls > MAX_NOTES:
+        raise MidiError(f'{controls:,} pedals and other controllers; up to {MAX_NOTES:,} are read')
     last = _walk(data)[1] if _may_wrap(data, len(score.tempos)) else score.end()
-    if last > LAST_TICK: raise MidiError(f'it goes on to tick {last:,}; up to {LAST_TICK:,} are read; check where its last notes end')
+    if last > LAST_TICK:
+        raise MidiError(f'it goes on to tick {last:,}; up to {LAST_TICK:,} are read; '
+                        'check where its last notes end')
     return _bounded(from_symusic(score, name))
 
 def _bounded(song):
     "Give the song back when it has no more bars and hours than the rest can take."
     bar_ticks(song)
     end, slowest = song.end_tick, np.minimum.reduce(song.tempo_bpm)
-    if end / song.tpq / slowest < 60 * MAX_HOURS: return song                 # at its slowest tempo throughout
+    if end / song.tpq / slowest < 60 * MAX_HOURS: return song  # at its slowest tempo throughout
     hours = float(song.seconds(end)) / 3600
-    if hours > MAX_HOURS: raise MidiError(f'it lasts {hours:,.0f} hours; up to {MAX_HOURS} are read; check where its last notes end')
+    if hours > MAX_HOURS:
+        raise MidiError(f'it lasts {hours:,.0f} hours; up to {MAX_HOURS} are read; '
+                        'check where its last notes end')
     return song
 
 # %% ../../nbs/012_music.read.ipynb #00000014
@@ -203,11 +247,16 @@ def as_song(
     "Make a `Song` of anything that holds MIDI."
     if isinstance(source, Song): return source
     if isinstance(source, (str, os.PathLike)): return read_song(source)
-    maker = {'MidiFile': from_miditoolkit, 'PrettyMIDI': from_pretty_midi, 'ScoreTick': from_symusic, 'Score': from_symusic}.get(type(source).__name__)
-    if maker is None: raise TypeError(f'cannot read music from {type(source).__name__}; give a path, a Song, or a miditoolkit, pretty_midi or symusic object')
+    maker = {'MidiFile': from_miditoolkit, 'PrettyMIDI': from_pretty_midi, 'ScoreTick': from_symusic,
+             'Score': from_symusic}.get(type(source).__name__)
+    if maker is None:
+        raise TypeError(f'cannot read music from {type(source).__name__}; give a path, a Song, '
+                        'or a miditoolkit, pretty_midi or symusic object')
     try: song = maker(source)
-    except (ValueError, OverflowError) as e: raise MidiError(f'{type(source).__name__} holds what no MIDI file could: {e}') from None
-    if not len(song): raise MidiError('no notes; give an object with at least one note on a track that is not drums')
+    except (ValueError, OverflowError) as e:
+        raise MidiError(f'{type(source).__name__} holds what no MIDI file could: {e}') from None
+    if not len(song):
+        raise MidiError('no notes; give an object with at least one note on a track that is not drums')
     return _bounded(song)
 
 # %% ../../nbs/012_music.read.ipynb #00000016

@@ -15,20 +15,24 @@ from .texture import SUB_BEATS, place_on_sub_beats
 def cosine(
     x:np.ndarray, y:np.ndarray,  # (B, n) tables of counts
 )->float:              # 0 to 1; NaN when nothing is left
-    "Take the mean cosine of the rows of two tables: rows that are empty in both are left out, empty in one count 0."
+    """Take the mean cosine of the rows of two tables: rows that are empty in both are
+    left out, empty in one count 0."""
     length = np.sqrt((x * x).sum(1)) * np.sqrt((y * y).sum(1))
     some = (x.sum(1) > 0) | (y.sum(1) > 0)
-    return float(np.mean((x * y).sum(1)[some] / np.maximum(length[some], 1e-12))) if some.any() else float('nan')
+    return (float(np.mean((x * y).sum(1)[some] / np.maximum(length[some], 1e-12))) if some.any()
+            else float('nan'))
 
 def _counts(song, like, classes, of):
-    "Count (B + 1, classes) notes of `song` in each bar of `like`; `of` takes sub-beat and pitch of the notes and says the class."
+    """Count (B + 1, classes) notes of `song` in each bar of `like`; `of` takes sub-beat and pitch of the
+    notes and says the class."""
     bars = like.bar_ticks(); at = place_on_sub_beats(song, bars, like.tpq)
-    return np.bincount(at // SUB_BEATS * classes + of(at % SUB_BEATS, song.pitch), minlength=len(bars) * classes).reshape(-1, classes).astype(float)
+    return np.bincount(at // SUB_BEATS * classes + of(at % SUB_BEATS, song.pitch),
+                       minlength=len(bars) * classes).reshape(-1, classes).astype(float)
 
 def sim_chr(
     a:object,          # the input: path, `Song` or MIDI object; its bars count
     b:object,          # the new version
-)->float:              # 0 (no pitch class in common) to 1 (each bar has the same pitch classes as often); NaN without any note
+)->float:              # 0 (no pitch class in common) to 1 (each as often in every bar); NaN without any note
     "Compare which pitch classes are struck, bar by bar."
     a, b = as_song(a), as_song(b)
     return cosine(*(_counts(s, a, 12, lambda at, pitch: pitch % 12) for s in (a, b)))
@@ -48,13 +52,15 @@ def sim_chr_key(
 )->float:              # 0 to 1, as `sim_chr`
     "Compare which degrees of their keys are struck, bar by bar."
     a, b = as_song(a), as_song(b)
-    return cosine(*(_counts(s, a, 12, lambda at, pitch, tonic=find_key(s).tonic: (pitch - tonic) % 12) for s in (a, b)))
+    return cosine(*(_counts(s, a, 12, lambda at, pitch, tonic=find_key(s).tonic: (pitch - tonic) % 12)
+                    for s in (a, b)))
 
 def melody_f1(
     a:object,          # the input: path, `Song` or MIDI object; its bars count
     b:object,          # the new version
 )->float:              # 0 to 1; NaN without any note
-    "Tell how much of the top line is the same within a semitone: harmonic mean of the shares of both top lines that are in the other."
+    """Tell how much of the top line is the same within a semitone: harmonic mean of the shares of both top
+    lines that are in the other."""
     a, b = as_song(a), as_song(b); bars = a.bar_ticks()
     top = np.full((2, SUB_BEATS * len(bars)), -99)
     for row, s in zip(top, (a, b)): np.maximum.at(row, place_on_sub_beats(s, bars, a.tpq), s.pitch)
@@ -68,8 +74,10 @@ def kept(
     "Check what a new version must share with its input."
     a, b = as_song(a), as_song(b)
     same = lambda *names: all(np.array_equal(getattr(a, k), getattr(b, k)) for k in names)
-    return dict(resolution=a.tpq == b.tpq, meters=same('meter_tick', 'meter_num', 'meter_den'), tempos=same('tempo_tick', 'tempo_bpm'),
-                bars=not len(b) or int(b.onset[-1]) * a.tpq < int(a.bar_ticks()[-1]) * b.tpq, grid=a.grid == b.grid, name=a.name == b.name)
+    return dict(resolution=a.tpq == b.tpq, meters=same('meter_tick', 'meter_num', 'meter_den'),
+                tempos=same('tempo_tick', 'tempo_bpm'),
+                bars=not len(b) or int(b.onset[-1]) * a.tpq < int(a.bar_ticks()[-1]) * b.tpq,
+                grid=a.grid == b.grid, name=a.name == b.name)
 
 # %% ../../nbs/019_music.similarity.ipynb #0000000e
 def chroma_likeness(
@@ -78,4 +86,5 @@ def chroma_likeness(
 )->float:              # 0 to 1; NaN when neither has a note
     "Compare which pitch classes two note tables strike in each bar, as `sim_chr` does."
     bars = 1 + max((n[:, 0].max() for n in (a, b) if len(n)), default=0)
-    return cosine(*(np.bincount(n[:, 0] * 12 + (n[:, 2] + lowest) % 12, minlength=12 * bars).reshape(bars, 12).astype(float) for n in (a, b)))
+    return cosine(*(np.bincount(n[:, 0] * 12 + (n[:, 2] + lowest) % 12, minlength=12 * bars).reshape(bars, 12)
+                    .astype(float) for n in (a, b)))

@@ -17,7 +17,8 @@ class MidiError(ValueError):
 # %% ../../nbs/010_music.song.ipynb #00000006
 MAX_TICK = (1 << 28) - 1  # the largest number that a MIDI file can say
 
-_COLUMNS = dict.fromkeys('onset duration pitch velocity tempo_tick meter_tick meter_num meter_den pedal_tick pedal_value'.split(), np.int64) | {'tempo_bpm': np.float64}
+_COLUMNS = (dict.fromkeys('onset duration pitch velocity tempo_tick meter_tick meter_num meter_den '
+                          'pedal_tick pedal_value'.split(), np.int64) | {'tempo_bpm': np.float64})
 
 @dataclass(frozen=True, eq=False)
 class Song:
@@ -35,8 +36,11 @@ class Song:
     pedal_tick: np.ndarray = ()     # (P,) where the sustain pedal (controller 64) moves, ticks
     pedal_value: np.ndarray = ()    # (P,) its position, 0 to 127, down from 64
     name: str = ''                  # title, from the file's first named track, else the file's stem
-    grid: str = 'score'             # what bars rest on: "score" the file's own, "performance" a placeholder, "estimated" beats found by ear
-    right: np.ndarray = None        # (N,) bool: notes of the upper of a file's two tracks, as pianists' files have one for each hand; `None` where there aren't two, and where onsets were changed; counts for nothing in ==
+    # what bars rest on: "score" the file's own, "performance" a placeholder, "estimated" beats found by ear
+    grid: str = 'score'
+    # (N,) bool: notes of the upper of a file's two tracks, as pianists' files have one for each hand; `None`
+    # where there aren't two, and where onsets were changed; counts for nothing in ==
+    right: np.ndarray = None
 
     def __post_init__(self):
         put = lambda k, v: object.__setattr__(self, k, v)
@@ -46,15 +50,18 @@ class Song:
         _check(self)
         order = _order(self)
         if order is not None:
-            for k in ('onset', 'duration', 'pitch', 'velocity', 'right'): put(k, getattr(self, k)[order] if getattr(self, k) is not None else None)
+            for k in ('onset', 'duration', 'pitch', 'velocity', 'right'):
+                put(k, getattr(self, k)[order] if getattr(self, k) is not None else None)
         put('tempo_bpm', 6e7 / np.minimum(np.maximum(np.rint(6e7 / self.tempo_bpm), 1), 0xffffff))
 
     def __len__(self): return len(self.onset)
     def __repr__(self):
-        return f'Song({self.name!r}, {len(self)} notes, {self.meter_num[0]}/{self.meter_den[0]}, {self.tempo_bpm[0]:.5g} bpm, {self.grid})'
+        return (f'Song({self.name!r}, {len(self)} notes, {self.meter_num[0]}/{self.meter_den[0]}, '
+                f'{self.tempo_bpm[0]:.5g} bpm, {self.grid})')
     def __eq__(self, other):
         if not isinstance(other, Song): return NotImplemented
-        return all(np.array_equal(getattr(self, f.name), getattr(other, f.name)) for f in fields(self) if f.name != 'right')
+        return all(np.array_equal(getattr(self, f.name), getattr(other, f.name)) for f in fields(self)
+                   if f.name != 'right')
 
     @property
     def end_tick(self)->int: return int((self.onset + self.duration).max()) if len(self) else 0
@@ -64,8 +71,11 @@ class Song:
         if not columns.keys() - {'name', 'grid'}:
             _check_grid(columns.get('grid', self.grid))
             return without_change(self, **columns)
-        if columns.keys() - {'meter_tick', 'meter_num', 'meter_den', 'pedal_tick', 'pedal_value', 'name', 'grid'}: return _replace(self, **columns)
-        song = without_change(self, **{k: np.asarray(v, np.int64).reshape(-1) if k in _COLUMNS else v for k, v in columns.items()})
+        if columns.keys() - {'meter_tick', 'meter_num', 'meter_den', 'pedal_tick', 'pedal_value', 'name',
+                             'grid'}:
+            return _replace(self, **columns)
+        song = without_change(self, **{k: np.asarray(v, np.int64).reshape(-1) if k in _COLUMNS else v
+                                       for k, v in columns.items()})
         _check(song, columns)
         return song
 
@@ -77,40 +87,56 @@ def without_change(song:Song, **columns)->Song:
 
 def _order(song):
     "How to sort the notes by onset, pitch, duration and velocity; None when they are."
-    key = song.onset << 35 | song.pitch << 28 | song.duration                 # onset and duration take 28 bits, as in a MIDI file
+    # onset and duration take 28 bits, as in a MIDI file
+    key = song.onset << 35 | song.pitch << 28 | song.duration
     if (key[1:] > key[:-1]).all(): return None
     order = np.argsort(key, kind='stable')
     key = key[order]
     tied = np.append(key[1:] == key[:-1], False)
     tied[1:] |= tied[:-1].copy()
-    if tied.any():                                                            # equal but for their velocity: few
+    if tied.any():  # equal but for their velocity: few
         among = order[tied]
         order[tied] = among[np.lexsort((song.velocity[among], key[tied]))]
     return order
 
 def _check(song, names=None):
-    "Raise `ValueError` for columns that no MIDI file could hold; `names` says which are new, None that all are."
+    """Raise `ValueError` for columns that no MIDI file could hold; `names` says which
+    are new, None that all are."""
     n = len(song.onset)
     for k in ('duration', 'pitch', 'velocity'):
-        if len(getattr(song, k)) != n: raise ValueError(f'{k} has {len(getattr(song, k))} values for {n} onsets; give one for each note')
-    if song.right is not None and len(song.right) != n: raise ValueError(f'right has {len(song.right)} values for {n} onsets; give one for each note, or None')
-    for k, lo, hi in (('tpq', 1, 32767), ('onset', 0, MAX_TICK), ('duration', 1, MAX_TICK), ('pitch', 0, 127), ('velocity', 1, 127), ('tempo_tick', 0, MAX_TICK),
-                      ('meter_tick', 0, MAX_TICK), ('meter_num', 1, 255), ('meter_den', 1, 128), ('pedal_tick', 0, MAX_TICK), ('pedal_value', 0, 127)):
+        if len(getattr(song, k)) != n:
+            raise ValueError(f'{k} has {len(getattr(song, k))} values for {n} onsets; give one for each note')
+    if song.right is not None and len(song.right) != n:
+        raise ValueError(f'right has {len(song.right)} values for {n} onsets; '
+                         'give one for each note, or None')
+    for k, lo, hi in (('tpq', 1, 32767), ('onset', 0, MAX_TICK), ('duration', 1, MAX_TICK), ('pitch', 0, 127),
+                      ('velocity', 1, 127), ('tempo_tick', 0, MAX_TICK),
+                      ('meter_tick', 0, MAX_TICK), ('meter_num', 1, 255), ('meter_den', 1, 128),
+                      ('pedal_tick', 0, MAX_TICK), ('pedal_value', 0, 127)):
         if names is not None and k not in names: continue
         v = np.asarray(getattr(song, k)).reshape(-1)
-        if len(v) and np.maximum.reduce((v - lo).view(np.uint64)) > hi - lo: raise ValueError(f'{k} must be from {lo} to {hi}, got {v.min()} to {v.max()}')
-    if len(song.tempo_bpm) and not (np.minimum.reduce(song.tempo_bpm) > 0 and np.maximum.reduce(song.tempo_bpm) < np.inf): # nor NaN
+        if len(v) and np.maximum.reduce((v - lo).view(np.uint64)) > hi - lo:
+            raise ValueError(f'{k} must be from {lo} to {hi}, got {v.min()} to {v.max()}')
+    # nor NaN
+    if (len(song.tempo_bpm) and not (np.minimum.reduce(song.tempo_bpm) > 0
+                                     and np.maximum.reduce(song.tempo_bpm) < np.inf)):
         raise ValueError(f'tempo must be above 0 bpm, got {song.tempo_bpm.min():g}')
-    for a, b in (('tempo_tick', 'tempo_bpm'), ('meter_tick', 'meter_num'), ('meter_tick', 'meter_den'), ('pedal_tick', 'pedal_value')):
-        if len(getattr(song, a)) != len(getattr(song, b)): raise ValueError(f'{a} and {b} differ in length: {len(getattr(song, a))} and {len(getattr(song, b))}')
+    for a, b in (('tempo_tick', 'tempo_bpm'), ('meter_tick', 'meter_num'), ('meter_tick', 'meter_den'),
+                 ('pedal_tick', 'pedal_value')):
+        if len(getattr(song, a)) != len(getattr(song, b)):
+            raise ValueError(f'{a} and {b} differ in length: {len(getattr(song, a))} and '
+                             f'{len(getattr(song, b))}')
     for k in ('tempo_tick', 'meter_tick'):
         v = getattr(song, k)
-        if not len(v) or v[0] != 0 or (v[1:] <= v[:-1]).any(): raise ValueError(f'{k} must start at 0 and rise, got {v[:5].tolist()}')
-    if not set(song.meter_den.tolist()) <= {1, 2, 4, 8, 16, 32, 64, 128}: raise ValueError(f'meter_den must be powers of two, got {song.meter_den.tolist()[:5]}')
+        if not len(v) or v[0] != 0 or (v[1:] <= v[:-1]).any():
+            raise ValueError(f'{k} must start at 0 and rise, got {v[:5].tolist()}')
+    if not set(song.meter_den.tolist()) <= {1, 2, 4, 8, 16, 32, 64, 128}:
+        raise ValueError(f'meter_den must be powers of two, got {song.meter_den.tolist()[:5]}')
     _check_grid(song.grid)
 
 def _check_grid(grid):
-    if grid not in ('score', 'performance', 'estimated'): raise ValueError(f'grid is "score", "performance" or "estimated", got {grid!r}')
+    if grid not in ('score', 'performance', 'estimated'):
+        raise ValueError(f'grid is "score", "performance" or "estimated", got {grid!r}')
 
 # %% ../../nbs/010_music.song.ipynb #0000000a
 def seconds(
@@ -118,10 +144,12 @@ def seconds(
     ticks:int | np.ndarray,  # tick or array of ticks
 )->np.ndarray:         # the same moments in seconds from the beginning
     "Convert ticks to seconds."
-    per_quarter = np.rint(6e7 / song.tempo_bpm).astype(np.int64)              # (T,) microseconds; with them whole numbers of 1 / tpq microseconds add up exactly
+    # (T,) microseconds; with them whole numbers of 1 / tpq microseconds add up exactly
+    per_quarter = np.rint(6e7 / song.tempo_bpm).astype(np.int64)
     ticks = np.asarray(ticks)
     if len(per_quarter) == 1: return ticks * per_quarter[0] / (song.tpq * 1e6)
-    starts = np.append(0, np.cumsum(np.diff(song.tempo_tick) * per_quarter[:-1])) - song.tempo_tick * per_quarter
+    starts = (np.append(0, np.cumsum(np.diff(song.tempo_tick) * per_quarter[:-1]))
+              - song.tempo_tick * per_quarter)
     i = np.maximum(np.searchsorted(song.tempo_tick, ticks, 'right') - 1, 0)
     return (starts[i] + ticks * per_quarter[i]) / (song.tpq * 1e6)
 
@@ -144,7 +172,7 @@ def bar_ticks(
     song:Song,
 )->np.ndarray:         # (B+1,) ticks where bars 0..B-1 start, and where the last ends; B is at least 1
     "Find where each bar starts by the song's meters."
-    if '_bars' not in song.__dict__:                                          # found once: a song doesn't change
+    if '_bars' not in song.__dict__:  # found once: a song doesn't change
         song.__dict__['_bars'] = _bar_lines(song)
         song._bars.setflags(write=False)
     return song._bars
@@ -154,12 +182,15 @@ def _bar_lines(song):
     begin, num, den = song.meter_tick, song.meter_num, song.meter_den
     if len(begin) > 1:
         used = (begin <= last) & np.append(True, (num[1:] != num[:-1]) | (den[1:] != den[:-1]))
-        begin, num, den = begin[used], num[used], den[used]                   # (M,) ticks where the meter changes
-    length = np.maximum(num * 4 * song.tpq / den, 1)                         # (M,) ticks of a bar, may be fractional
+        begin, num, den = begin[used], num[used], den[used]  # (M,) ticks where the meter changes
+    length = np.maximum(num * 4 * song.tpq / den, 1)  # (M,) ticks of a bar, may be fractional
     count = np.maximum(np.ceil((np.append(begin[1:], last + 1) - begin) / length - 1e-9), 1).astype(np.int64)
     bars = int(count.sum())
-    if bars > MAX_BARS: raise MidiError(f'{song.name or "song"}: {bars:,} bars, the limit is {MAX_BARS:,}; check its last notes and its meters')
-    if bars == count[0]: starts = np.rint(np.arange(bars) * length[0]).astype(np.int64) # one meter, as nearly all have
+    if bars > MAX_BARS:
+        raise MidiError(f'{song.name or "song"}: {bars:,} bars, the limit is {MAX_BARS:,}; '
+                        'check its last notes and its meters')
+    # one meter, as nearly all have
+    if bars == count[0]: starts = np.rint(np.arange(bars) * length[0]).astype(np.int64)
     else:
         k = np.arange(bars) - np.repeat(np.cumsum(count) - count, count)
         starts = np.repeat(begin, count) + np.rint(k * np.repeat(length, count)).astype(np.int64)
@@ -180,16 +211,23 @@ def cut(
     bars = bar_ticks(song)
     n = len(bars) - 1
     last = n if last is None else last
-    if not 0 <= first < last or first >= n: raise ValueError(f'bars {first}:{last} of a song of {n} bars; give bars from 0 to {n}, the first below the last')
+    if not 0 <= first < last or first >= n:
+        raise ValueError(f'bars {first}:{last} of a song of {n} bars; give bars from 0 to {n}, '
+                         'the first below the last')
     lo, hi = bars[first], bars[min(last, n)]
     keep = slice(*np.searchsorted(song.onset, [lo, hi]))
     onset, duration = song.onset[keep] - lo, song.duration[keep]
     tempo_tick, tempo_bpm = _map_from(song.tempo_tick, lo, song.tempo_bpm)
     meter_tick, meter_num, meter_den = _map_from(song.meter_tick, lo, song.meter_num, song.meter_den)
-    t, m, p = tempo_tick < max(hi - lo, (onset + duration).max(initial=0)), meter_tick < hi - lo, (song.pedal_tick >= lo) & (song.pedal_tick < hi)
-    return without_change(song, onset=onset, duration=duration, pitch=song.pitch[keep], velocity=song.velocity[keep], right=None if song.right is None else song.right[keep],
-                        tempo_tick=tempo_tick[t], tempo_bpm=tempo_bpm[t], meter_tick=meter_tick[m], meter_num=meter_num[m],
-                        meter_den=meter_den[m], pedal_tick=song.pedal_tick[p] - lo, pedal_value=song.pedal_value[p])
+    t, m, p = (tempo_tick < max(hi - lo, (onset + duration).max(initial=0)), meter_tick < hi - lo,
+               (song.pedal_tick >= lo) & (song.pedal_tick < hi))
+    return without_change(song, onset=onset, duration=duration, pitch=song.pitch[keep],
+                          velocity=song.velocity[keep],
+                          right=None if song.right is None else song.right[keep],
+                        tempo_tick=tempo_tick[t], tempo_bpm=tempo_bpm[t], meter_tick=meter_tick[m],
+                          meter_num=meter_num[m],
+                        meter_den=meter_den[m], pedal_tick=song.pedal_tick[p] - lo,
+                          pedal_value=song.pedal_value[p])
 
 # %% ../../nbs/010_music.song.ipynb #00000016
 Song.seconds, Song.ticks_at, Song.bar_ticks, Song.bars = seconds, ticks_at, bar_ticks, cut
@@ -223,18 +261,21 @@ def on_beats(
 )->Song:               # grid "score"; starts with the bar of the first downbeat at or before the first note
     "Lay a song on beats: the same seconds, other ticks, bars that mean something."
     beat_s, downbeat = np.asarray(beat_s, np.float64), np.asarray(downbeat, bool)
-    if len(beat_s) < 2 or (np.diff(beat_s) <= 0).any(): raise ValueError(f'beats must rise and be at least 2, got {len(beat_s)}')
+    if len(beat_s) < 2 or (np.diff(beat_s) <= 0).any():
+        raise ValueError(f'beats must rise and be at least 2, got {len(beat_s)}')
     if not downbeat.any(): raise ValueError('no downbeat among the beats; mark at least one')
     start_s, end_s = song.seconds(song.onset), song.seconds(song.onset + song.duration)
-    lead, tail = np.diff(beat_s[:2])[0], np.diff(beat_s[-2:])[0]              # beats go on at the outer tempos
+    lead, tail = np.diff(beat_s[:2])[0], np.diff(beat_s[-2:])[0]  # beats go on at the outer tempos
     usual = int(np.median(np.diff(np.flatnonzero(downbeat)))) if downbeat.sum() > 1 else 4
     missing = max(int(np.ceil((beat_s[0] - min(start_s[0], 0)) / lead)), 0) + usual
     after = max(int(np.ceil((end_s.max() - beat_s[-1]) / tail)), 0) + 1
-    beat_s = np.concatenate([beat_s[0] - lead * np.arange(missing, 0, -1), beat_s, beat_s[-1] + tail * np.arange(1, after + 1)])
+    beat_s = np.concatenate([beat_s[0] - lead * np.arange(missing, 0, -1), beat_s,
+                             beat_s[-1] + tail * np.arange(1, after + 1)])
     down = missing + np.flatnonzero(downbeat)
     down = np.concatenate([np.arange(down[0] % usual, down[0], usual), down])
     first = down[max(np.searchsorted(beat_s[down], start_s[0] + min(lead / 12, .08), 'right') - 1, 0)]
-    beat_s[first] = min(beat_s[first], start_s[0])                            # a chord that is spread over the first downbeat begins its bar
+    # a chord that is spread over the first downbeat begins its bar
+    beat_s[first] = min(beat_s[first], start_s[0])
     down, beat_s = down[down >= first] - first, beat_s[first:]
     tick = lambda t: np.round(np.interp(t, beat_s, np.arange(len(beat_s))) * tpq).astype(np.int64)
     onset = np.maximum(tick(start_s), 0)
@@ -242,8 +283,11 @@ def on_beats(
     turn = np.append(True, beats[1:] != beats[:-1])                          # meters that change
     bpm = 60 / np.diff(beat_s)
     new = np.append(True, np.abs(np.diff(np.round(6e7 / bpm))) > 0)
-    return Song(onset, np.maximum(tick(end_s) - onset, 1), song.pitch, song.velocity, tpq, np.flatnonzero(new) * tpq, bpm[new],
-                down[turn] * tpq, beats[turn], np.full(turn.sum(), 4), np.maximum(tick(song.seconds(song.pedal_tick)), 0), song.pedal_value, song.name, right=song.right)
+    return Song(onset, np.maximum(tick(end_s) - onset, 1), song.pitch, song.velocity, tpq,
+                np.flatnonzero(new) * tpq, bpm[new],
+                down[turn] * tpq, beats[turn], np.full(turn.sum(), 4),
+                np.maximum(tick(song.seconds(song.pedal_tick)), 0), song.pedal_value, song.name,
+                right=song.right)
 
 # %% ../../nbs/010_music.song.ipynb #00000024
 def need_notes(
@@ -251,4 +295,6 @@ def need_notes(
     what:str,          # a verb: what can't be done without notes
 )->None:
     "Raise `ValueError` for a song without notes."
-    if not len(song): raise ValueError(f'nothing to {what}: {song.name or "the song"} has no notes; give a song with at least one')
+    if not len(song):
+        raise ValueError(f'nothing to {what}: {song.name or "the song"} has no notes; '
+                         'give a song with at least one')

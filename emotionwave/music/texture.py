@@ -19,9 +19,10 @@ def place_on_sub_beats(
     song:Song,         # whose onsets are placed
     bar_tick:np.ndarray,  # (B+1,) bar lines, ticks of `tpq` to the quarter, the input's
     tpq:int,           # ticks per quarter of the bar lines; a song with others is scaled
-)->np.ndarray:         # (N,) sub-beat of each note counted from the first bar, 0 to 16 (B + 1) - 1: all that lies beyond the last bar is in one bar more
+)->np.ndarray:         # (N,) sub-beats from the first bar on; all beyond the last bar is in one bar more
     "Place every note on the nearest sixteenth of its bar."
-    onset, line = song.onset * (tpq / song.tpq), np.append(bar_tick, 2 * bar_tick[-1] - bar_tick[-2]).astype(float)
+    onset, line = (song.onset * (tpq / song.tpq),
+                   np.append(bar_tick, 2 * bar_tick[-1] - bar_tick[-2]).astype(float))
     bar = np.clip(np.searchsorted(line, onset, 'right') - 1, 0, len(line) - 2)
     at = np.floor((onset - line[bar]) / (line[bar + 1] - line[bar]) * SUB_BEATS + .5).astype(np.int64)
     last = len(line) - 2                                                      # the bar more
@@ -53,7 +54,8 @@ def rhythm_polyphony(
     position:np.ndarray,  # (N,) steps from the bar line
     duration:np.ndarray,  # (N,) steps
     steps:np.ndarray,  # (K,) length of each bar, steps
-    last:np.ndarray | None=None,  # (K,) the bar after the last in which a note of bar k may sound; `None` for all
+    # (K,) the bar after the last in which a note of bar k may sound; `None` for all
+    last:np.ndarray | None=None,
 )->tuple:              # rhythmic intensity (K,) 0..1, and polyphony (K,) notes
     "Measure how busy and how full each bar is."
     K = len(steps)
@@ -61,17 +63,20 @@ def rhythm_polyphony(
     long = np.maximum(np.floor(duration * SUB_BEATS / steps[bar] + .5).astype(np.int64), 1)
     stop = np.minimum(start + long, SUB_BEATS * (K if last is None else np.asarray(last)[bar]))
     rhythm = np.bincount(np.unique(start) // SUB_BEATS, minlength=K) / SUB_BEATS
-    sounding = np.cumsum(np.bincount(start, minlength=SUB_BEATS * K + 1) - np.bincount(stop, minlength=SUB_BEATS * K + 1))[:-1]
+    sounding = np.cumsum(np.bincount(start, minlength=SUB_BEATS * K + 1)
+                         - np.bincount(stop, minlength=SUB_BEATS * K + 1))[:-1]
     return rhythm, sounding.reshape(K, SUB_BEATS).mean(1)
 
 def bar_classes(
     rhythm:np.ndarray, polyphony:np.ndarray, # as from `rhythm_polyphony`
 )->dict:               # condition -> (K,) class from 0 to 7
     "Put rhythmic intensity and polyphony into their classes."
-    return dict(rhythm=np.searchsorted(RHYTHM_BOUNDS, rhythm, 'right'), polyphony=np.searchsorted(POLYPHONY_BOUNDS, polyphony, 'right'))
+    return dict(rhythm=np.searchsorted(RHYTHM_BOUNDS, rhythm, 'right'),
+                polyphony=np.searchsorted(POLYPHONY_BOUNDS, polyphony, 'right'))
 
 # %% ../../nbs/017_music.texture.ipynb #00000012
-BENEATH = 24                   # semitones; a bass less than so far beneath, and not an octave, takes over from a note in the left hand
+# semitones; a bass less than so far beneath, and not an octave, takes over from a note in the left hand
+BENEATH = 24
 
 def next_onset(
     onset:np.ndarray,  # (N,) ticks, rising
@@ -88,12 +93,14 @@ def next_onset(
 def until_clash(
     song:Song,
 )->np.ndarray:         # (N,) ticks; very late where nothing comes
-    "Find when each note would begin to rub against a later one: a semitone in any octave; a whole tone in its own hand; in the left hand, another note less than `BENEATH` below and not an octave."
+    """Find when each note would begin to rub against a later one: a semitone in any octave; a whole tone in
+    its own hand; in the left hand, another note less than `BENEATH` below and not an octave."""
     right, pc = right_hand(song), song.pitch % 12
     own = song.pitch + 512 * right
     waits = [next_onset(song.onset, pc, (pc + by) % 12) for by in (1, 11)]
     waits += [next_onset(song.onset, own, own + by) for by in (-2, 2)]
-    waits += [np.where(right, 1 << 40, next_onset(song.onset, own, own - by)) for by in range(3, BENEATH) if by % 12]
+    waits += [np.where(right, 1 << 40, next_onset(song.onset, own, own - by)) for by in range(3, BENEATH)
+              if by % 12]
     return np.min(waits, 0)
 
 # %% ../../nbs/017_music.texture.ipynb #00000016
@@ -105,8 +112,9 @@ def clash(
     end = song.onset + song.duration
     times = np.unique(np.concatenate([song.onset, end]))
     steps = np.zeros((len(times), 12))
-    for at, by in ((song.onset, 1), (end, -1)): np.add.at(steps, (np.searchsorted(times, at), song.pitch % 12), by)
-    sounding = steps.cumsum(0)[:-1]                                           # (T, 12) notes of each pitch class between two times
+    for at, by in ((song.onset, 1), (end, -1)):
+        np.add.at(steps, (np.searchsorted(times, at), song.pitch % 12), by)
+    sounding = steps.cumsum(0)[:-1]  # (T, 12) notes of each pitch class between two times
     beside = np.roll(sounding, 1, 1) + np.roll(sounding, -1, 1) > 0
     long = np.diff(times)
     return float(long @ (sounding * beside).sum(1) / (long @ sounding.sum(1)))
@@ -125,6 +133,8 @@ def close_below(
     order = np.argsort(song.pitch * far + song.onset)
     line = (song.pitch * far + song.onset)[order]
     for by in range(1, MUD_CLOSE + 1):
-        other = order[np.maximum(np.searchsorted(line, (song.pitch - by) * far + end) - 1, 0)]   # the last of that pitch that begins before this one ends
-        found |= (song.pitch[other] == song.pitch - by) & (end[other] > song.onset) & (song.onset[other] < end)
+        # the last of that pitch that begins before this one ends
+        other = order[np.maximum(np.searchsorted(line, (song.pitch - by) * far + end) - 1, 0)]
+        found |= ((song.pitch[other] == song.pitch - by) & (end[other] > song.onset)
+                  & (song.onset[other] < end))
     return found & (song.pitch < MUD_BELOW)

@@ -19,37 +19,47 @@ def _meter(text):
     "Read '6/8' as (6, 8)."
     try: num, den = (int(x) for x in text.split('/'))
     except ValueError: raise ValueError(f"time_signatures must look like '3/4', got {text!r}") from None
-    if not 1 <= num <= 32 or den not in (2, 4, 8, 16): raise ValueError(f'time_signatures must have 1 to 32 beats of 1/2, 1/4, 1/8 or 1/16, got {text}')
+    if not 1 <= num <= 32 or den not in (2, 4, 8, 16):
+        raise ValueError(f'time_signatures must have 1 to 32 beats of 1/2, 1/4, 1/8 or 1/16, got {text}')
     return num, den
 
 def _check(c):
     "Raise `ValueError` for settings that make no vocabulary."
     if len(c.pitch_range) != 2 or not 0 <= c.pitch_range[0] <= c.pitch_range[1] <= 127:
-        raise ValueError(f'pitch_range must be two pitches from 0 to 127, the lower first, got {c.pitch_range}')
+        raise ValueError('pitch_range must be two pitches from 0 to 127, the lower first, '
+                         f'got {c.pitch_range}')
     if not 1 <= c.velocities <= 127: raise ValueError(f'velocities must be from 1 to 127, got {c.velocities}')
     if not c.beat_res or any(len(r) != 3 or r[0] >= r[1] or r[2] < 1 for r in c.beat_res):
         raise ValueError(f'beat_res must be (from beat, to beat, steps a beat) each, got {c.beat_res}')
     if c.beat_res[0][0] != 0 or any(a[1] != b[0] for a, b in zip(c.beat_res, c.beat_res[1:])):
         raise ValueError(f'beat_res must start at beat 0 and leave no gap, got {c.beat_res}')
     grid = max(r[2] for r in c.beat_res)
-    if any(grid % r[2] for r in c.beat_res): raise ValueError(f'each resolution in beat_res must divide the finest, {grid}, got {c.beat_res}')
+    if any(grid % r[2] for r in c.beat_res):
+        raise ValueError(f'each resolution in beat_res must divide the finest, {grid}, got {c.beat_res}')
     dens = [_meter(s)[1] for s in c.time_signatures]
-    if len(set(c.time_signatures)) < len(c.time_signatures) or sum(a != b for a, b in zip(dens, dens[1:])) + 1 != len(set(dens)):
-        raise ValueError(f'time_signatures must differ and be grouped by beat (all quarters, then all eighths), got {c.time_signatures}')
-    if '4/4' not in c.time_signatures: raise ValueError("time_signatures must have '4/4', what a file without a meter is in")
-    if grid * min(dens) % 4: raise ValueError(f'the finest resolution in beat_res must be even when half-note beats are used, got {grid}')
+    if (len(set(c.time_signatures)) < len(c.time_signatures)
+        or sum(a != b for a, b in zip(dens, dens[1:])) + 1 != len(set(dens))):
+        raise ValueError('time_signatures must differ and be grouped by beat (all quarters, '
+                         f'then all eighths), got {c.time_signatures}')
+    if '4/4' not in c.time_signatures:
+        raise ValueError("time_signatures must have '4/4', what a file without a meter is in")
+    if grid * min(dens) % 4:
+        raise ValueError('the finest resolution in beat_res must be even when half-note beats are '
+                         f'used, got {grid}')
 
 # %% ../../nbs/018_music.tokens.ipynb #00000006
 @dataclass(frozen=True)
 class TokenConfig:
     "What the tokens can say; two tokenizers with equal configurations have equal ids."
-    pitch_range:tuple = (15, 115)                  # lowest and highest pitch, after the shift to C; a piano's 21 to 108 with room for it
-    beat_res:tuple = ((0, 2, 12), (2, 4, 6), (4, 12, 3)) # (from beat, to beat, steps a beat) of durations; the largest is the grid of onsets
+    # lowest and highest pitch, after the shift to C; a piano's 21 to 108 with room for it
+    pitch_range:tuple = (15, 115)
+    # (from beat, to beat, steps a beat) of durations; the largest is the grid of onsets
+    beat_res:tuple = ((0, 2, 12), (2, 4, 6), (4, 12, 3))
     velocities:int = 32                            # how many levels of loudness, spread evenly to 127
     # meters that bars may have, quarters first; a meter that is missing gets a stand-in (see below)
     time_signatures:tuple = ('1/4', '2/4', '3/4', '4/4', '5/4', '6/4', '7/4', '8/4',
                              '3/8', '5/8', '6/8', '7/8', '9/8', '12/8')
-    unique:bool = True                             # keep one note of a pitch at a position (the longest), and write chords upwards
+    unique:bool = True  # keep one note of a pitch at a position (the longest), and write chords upwards
 
     def __post_init__(self):
         put = lambda k, v: object.__setattr__(self, k, v)
@@ -67,7 +77,9 @@ class TokenConfig:
         "Read a configuration back."
         values = json.loads(text) if isinstance(text, str) else dict(text)
         extra = sorted(set(values) - {f.name for f in fields(cls)})
-        if extra: raise ValueError(f'unknown token settings {", ".join(extra)}; known are {", ".join(f.name for f in fields(cls))}')
+        if extra:
+            raise ValueError(f'unknown token settings {", ".join(extra)}; '
+                             f'known are {", ".join(f.name for f in fields(cls))}')
         return cls(**values)
 
 # %% ../../nbs/018_music.tokens.ipynb #0000000a
@@ -91,25 +103,28 @@ class Tokenizer:
         self.grid = R = max(r[2] for r in c.beat_res)                          # steps a beat
         self.meters = np.array([_meter(s) for s in c.time_signatures])         # (S, 2) numerator, denominator
         self.velocities = np.linspace(0, 127, c.velocities + 1, dtype=np.intc)[1:]
-        lengths = [(beat, k, res) for lo, hi, res in c.beat_res for beat in range(lo, hi) for k in range(res)][1:]
+        lengths = [(beat, k, res) for lo, hi, res in c.beat_res for beat in range(lo, hi)
+                   for k in range(res)][1:]
         lengths.append((c.beat_res[-1][1], 0, c.beat_res[-1][2]))
         self.durations = np.array([(b * res + k) * (R // res) for b, k, res in lengths]) # (D,) steps
         tokens = (('special', [('PAD_None', 0), ('BOS_None', 1), ('EOS_None', 2), ('MASK_None', 3)]),
                   ('Bar', [('Bar_None', 0)]),
                   ('Pitch', [(f'Pitch_{p}', p) for p in range(c.pitch_range[0], c.pitch_range[1] + 1)]),
                   ('Velocity', [(f'Velocity_{v}', v) for v in self.velocities]),
-                  ('Duration', [(f'Duration_{b}.{k}.{res}', d) for (b, k, res), d in zip(lengths, self.durations)]),
+                  ('Duration', [(f'Duration_{b}.{k}.{res}', d)
+                                for (b, k, res), d in zip(lengths, self.durations)]),
                   ('Position', [(f'Position_{i}', i) for i in range(R * self.meters[:, 0].max())]),
                   ('TimeSig', [(f'TimeSig_{n}/{d}', R * n) for n, d in self.meters]))
         self.vocab = [name for _, group in tokens for name, _ in group]
         self.kind = np.repeat(np.arange(len(KINDS)), [len(g) for _, g in tokens])  # (V,) index into KINDS
         self.value = np.array([v for _, g in tokens for _, v in g])           # (V,) pitch, velocity, steps
-        self.first = np.concatenate([[0], np.cumsum([len(g) for _, g in tokens])]) # first id of each kind, then V
-        self.steps = np.where(self.kind == TIMESIG, self.value, 0)            # (V,) bar length of a TimeSig id, else 0
+        # first id of each kind, then V
+        self.first = np.concatenate([[0], np.cumsum([len(g) for _, g in tokens])])
+        self.steps = np.where(self.kind == TIMESIG, self.value, 0)  # (V,) bar length of a TimeSig id, else 0
         self._level = _nearest(self.velocities, np.arange(128))
         self._kind = self.kind.astype(np.int8)
-        self._length = {}                                                     # step -> duration index for every length up to the longest
-        self._stand = {}                                                      # (numerator, denominator) -> index of the meter that stands for it
+        self._length = {}  # step -> duration index for every length up to the longest
+        self._stand = {}  # (numerator, denominator) -> index of the meter that stands for it
 
     def __len__(self): return len(self.vocab)
     def __eq__(self, other): return isinstance(other, Tokenizer) and self.config == other.config
@@ -134,7 +149,8 @@ def shift(
 )->int:                # semitones, -6 to 5, that bring it to C the nearest way; 0 for `None`
     "Say how far key-relative pitches are moved."
     if tonic is None: return 0
-    if not 0 <= tonic <= 11: raise ValueError(f'tonic is a pitch class from 0 (C) to 11 (B) or None, got {tonic}')
+    if not 0 <= tonic <= 11:
+        raise ValueError(f'tonic is a pitch class from 0 (C) to 11 (B) or None, got {tonic}')
     return int((6 - tonic) % 12 - 6)
 
 # %% ../../nbs/018_music.tokens.ipynb #00000013
@@ -146,7 +162,8 @@ class Bars:
     bar_tick: np.ndarray            # (B+1,) where bars start in the input's ticks, and where the last ends
     tonic: int = None               # pitch class written as C; None when pitches are as written
     tpq: int = 480                  # ticks per quarter note of the input
-    tempo_tick: np.ndarray = (0,)   # the tempo map, meters, pedal, name and grid are the input's own, as in `Song`
+    # the tempo map, meters, pedal, name and grid are the input's own, as in `Song`
+    tempo_tick: np.ndarray = (0,)
     tempo_bpm: np.ndarray = (120.,)
     meter_tick: np.ndarray = (0,)
     meter_num: np.ndarray = (4,)
@@ -161,9 +178,11 @@ class Bars:
         "Give the ids of bar `k`."
         k = range(len(self))[k]
         return self.ids[self.start[k]:self.start[k + 1]]
-    def __repr__(self): return f'Bars({self.name!r}, {len(self)} bars, {len(self.ids)} tokens, tonic {self.tonic})'
+    def __repr__(self):
+        return f'Bars({self.name!r}, {len(self)} bars, {len(self.ids)} tokens, tonic {self.tonic})'
 
-_BESIDE = ('tpq', 'tempo_tick', 'tempo_bpm', 'meter_tick', 'meter_num', 'meter_den', 'pedal_tick', 'pedal_value', 'name', 'grid')
+_BESIDE = ('tpq', 'tempo_tick', 'tempo_bpm', 'meter_tick', 'meter_num', 'meter_den', 'pedal_tick',
+           'pedal_value', 'name', 'grid')
 def _beside(x): return {k: getattr(x, k) for k in _BESIDE}
 
 # %% ../../nbs/018_music.tokens.ipynb #00000016
@@ -173,7 +192,7 @@ def _meter_index(self, num, den):
     length, other = self.meters[:, 0] / self.meters[:, 1], num / den
     gap = length - other[:, None]                                              # (M, S) whole notes
     same = (self.meters[:, 0] == num[:, None]) & (self.meters[:, 1] == den[:, None])
-    cost = np.where(gap >= 0, gap, 1e3 - gap)                                  # longer ones first, the least longer; then the longest
+    cost = np.where(gap >= 0, gap, 1e3 - gap)  # longer ones first, the least longer; then the longest
     return np.argmin(cost - same * 1e-6 - (self.meters[:, 1] == den[:, None]) * 1e-9, 1)
 
 def _stand_in(self, num, den):
@@ -184,16 +203,19 @@ def _stand_in(self, num, den):
 def _bar_lines(self, song):
     "Bar ticks of a song and the index of each bar's meter, two bars more than it has."
     tick = song.bar_ticks()
-    held = np.searchsorted(song.meter_tick, tick, 'right') - 1                 # the meter in force where each bar starts, and after the last
+    # the meter in force where each bar starts, and after the last
+    held = np.searchsorted(song.meter_tick, tick, 'right') - 1
     num, den = int(song.meter_num[held[-1]]), int(song.meter_den[held[-1]])
     meters = [self._stand_in(*m) for m in zip(song.meter_num.tolist(), song.meter_den.tolist())]
-    return np.append(tick, tick[-1] + round(num * 4 * song.tpq / den)), np.array(meters)[np.append(held, held[-1])]
+    return (np.append(tick, tick[-1] + round(num * 4 * song.tpq / den)),
+            np.array(meters)[np.append(held, held[-1])])
 
 Tokenizer._meter_index, Tokenizer._stand_in, Tokenizer._bar_lines = _meter_index, _stand_in, _bar_lines
 
 # %% ../../nbs/018_music.tokens.ipynb #00000019
 class _Grid(NamedTuple):
-    "The bars of several songs, one song after the other; each song has a bar more than it had, and one that nothing reaches."
+    """The bars of several songs, one song after the other; each song has a bar more than it had, and one
+    that nothing reaches."""
     first: np.ndarray   # (S+1,) the first bar of each song, and how many there are
     tick: np.ndarray    # (B,) where each starts, ticks of its song
     meter: np.ndarray   # (B,) index of its meter
@@ -215,22 +237,28 @@ def _bars(self, songs):
     edge = tick * scale
     whole = np.rint(edge)
     edge = np.where(np.abs(edge - whole) <= np.minimum(scale / 2, .25) + 1e-6, whole, edge)
-    return _Grid(first, tick, meter, scale, edge, np.append(edge[1:] - edge[:-1], 0), finest // den, self.grid * self.meters[meter, 0])
+    return _Grid(first, tick, meter, scale, edge, np.append(edge[1:] - edge[:-1], 0), finest // den,
+                 self.grid * self.meters[meter, 0])
 
 def _place(self, songs, tonics):
-    "Every note of several songs on the grid: columns bar, position, pitch index, velocity index, duration index; their `_Grid`; which of its bars are used."
+    """Every note of several songs on the grid: columns bar, position, pitch index, velocity index, duration
+    index; their `_Grid`; which of its bars are used."""
     g = self._bars(songs)
     column = lambda name: np.concatenate([getattr(song, name) for song in songs])
     onset, length, pitch, velocity = map(column, ('onset', 'duration', 'pitch', 'velocity'))
-    size, far = [len(song) for song in songs], np.arange(len(songs)) << 30      # each song lies where no tick of the one before is
-    bar = np.repeat(np.arange(len(g.tick)), np.diff(np.searchsorted(onset + np.repeat(far, size), g.tick + np.repeat(far, np.diff(g.first))), append=len(onset)))
+    # each song lies where no tick of the one before is
+    size, far = [len(song) for song in songs], np.arange(len(songs)) << 30
+    bar = np.repeat(np.arange(len(g.tick)),
+                    np.diff(np.searchsorted(onset + np.repeat(far, size),
+                                            g.tick + np.repeat(far, np.diff(g.first))), append=len(onset)))
     pitch = pitch + np.repeat([shift(tonic) - self.config.pitch_range[0] for tonic in tonics], size)
     inside = (pitch >= 0) & (pitch < self.first[VELOCITY] - self.first[PITCH])
-    if not inside.all(): bar, onset, length, pitch, velocity = (x[inside] for x in (bar, onset, length, pitch, velocity))
+    if not inside.all():
+        bar, onset, length, pitch, velocity = (x[inside] for x in (bar, onset, length, pitch, velocity))
     scale, mixed = g.scale[bar], g.step.max() > 1
     at = np.maximum(np.floor(onset * scale - g.edge[bar] + .5), 0)
     if mixed: at = np.rint(at / g.step[bar]) * g.step[bar]
-    over = at >= g.room[bar]                                                   # rounded up to the next bar line
+    over = at >= g.room[bar]  # rounded up to the next bar line
     if over.any(): bar, at = bar + over, np.where(over, 0, at)
     position = np.minimum(at.astype(np.int64) // (g.step[bar] if mixed else 1), (g.steps - 1)[bar])
     length = np.maximum(np.floor(length * scale + .5), 1).astype(np.int64)
@@ -248,14 +276,16 @@ def _place(self, songs, tonics):
 def _unique(bar, position, pitch, velocity, duration):
     "Sort notes by place and pitch; of equal ones keep the longest, of equally long ones the loudest."
     # one number for a note, which sorts faster than five
-    key = np.sort(bar << 46 | position << 30 | pitch << 23 | 0xffff - duration << 7 | 127 - velocity, kind='stable')
+    key = np.sort(bar << 46 | position << 30 | pitch << 23 | 0xffff - duration << 7 | 127 - velocity,
+                  kind='stable')
     new = np.append(True, key[1:] >> 23 != key[:-1] >> 23)[:len(key)]
     if not new.all(): key = key[new]
     return key >> 46, key >> 30 & 0xffff, key >> 23 & 127, 127 - (key & 127), 0xffff - (key >> 7 & 0xffff)
 
 def _lengths(self, step):
     "Duration index of every length in units, for bars whose steps are `step` units."
-    if step not in self._length: self._length[step] = _nearest(self.durations * step, np.arange(self.durations[-1] * step + 1))
+    if step not in self._length:
+        self._length[step] = _nearest(self.durations * step, np.arange(self.durations[-1] * step + 1))
     return self._length[step]
 
 Tokenizer._bars, Tokenizer._place, Tokenizer._lengths = _bars, _place, _lengths
@@ -263,28 +293,36 @@ Tokenizer._bars, Tokenizer._place, Tokenizer._lengths = _bars, _place, _lengths
 # %% ../../nbs/018_music.tokens.ipynb #0000001d
 def encode_all(self:Tokenizer,
     songs:list[Song],  # list of Songs
-    tonics:list[int | None] | None=None,  # pitch class of each that becomes C, 0 to 11, or None; `None` leaves all as written
+    # pitch class of each that becomes C, 0 to 11, or None; `None` leaves all as written
+    tonics:list[int | None] | None=None,
 )->list:               # `Bars` of each
     "Write many songs as tokens, in half the time that it takes one by one."
     if not songs: return []
     tonics = [None] * len(songs) if tonics is None else list(tonics)
-    if len(tonics) != len(songs): raise ValueError(f'tonics must be one for each of {len(songs)} songs, got {len(tonics)}')
-    if len(songs) > 1 and sum(len(s.bar_ticks()) for s in songs) > 50_000:     # so that the number of a bar stays small
+    if len(tonics) != len(songs):
+        raise ValueError(f'tonics must be one for each of {len(songs)} songs, got {len(tonics)}')
+    # so that the number of a bar stays small
+    if len(songs) > 1 and sum(len(s.bar_ticks()) for s in songs) > 50_000:
         half = len(songs) // 2
         return self.encode_all(songs[:half], tonics[:half]) + self.encode_all(songs[half:], tonics[half:])
     (bar, position, pitch, velocity, duration), g, used = self._place(songs, tonics)
-    number = np.append(0, np.cumsum(used))                                     # bars that are used before each
+    number = np.append(0, np.cumsum(used))  # bars that are used before each
     bar, meter, first = number[bar], g.meter[used], number[g.first]
-    fresh = np.append(True, (position[1:] != position[:-1]) | (bar[1:] != bar[:-1]))[:len(bar)] # notes that need a Position
+    # notes that need a Position
+    fresh = np.append(True, (position[1:] != position[:-1]) | (bar[1:] != bar[:-1]))[:len(bar)]
     size, bars = np.cumsum(3 + fresh), np.arange(len(meter) + 1)
-    start = np.append(0, size)[np.searchsorted(bar, bars)] + 2 * bars          # the tokens of notes before each bar, and Bar and TimeSig of every bar before it
+    # the tokens of notes before each bar, and Bar and TimeSig of every bar before it
+    start = np.append(0, size)[np.searchsorted(bar, bars)] + 2 * bars
     end = size + 2 * (bar + 1)                                                 # where each note ends
     ids = np.empty(start[-1], np.int16)
     ids[start[:-1]], ids[start[:-1] + 1] = self.first[BAR], self.first[TIMESIG] + meter
     ids[end[fresh] - 4] = self.first[POSITION] + position[fresh]
-    for back, kind, index in (3, PITCH, pitch), (2, VELOCITY, velocity), (1, DURATION, duration): ids[end - back] = (index + self.first[kind]).astype(np.int16)
-    return [Bars(ids[start[a]:start[b]], start[a:b + 1] - start[a], g.tick[k:k + b - a + 1], tonic, **_beside(song))
-            for song, tonic, a, b, k in zip(songs, tonics, first[:-1].tolist(), first[1:].tolist(), g.first.tolist())]
+    for back, kind, index in (3, PITCH, pitch), (2, VELOCITY, velocity), (1, DURATION, duration):
+        ids[end - back] = (index + self.first[kind]).astype(np.int16)
+    return [Bars(ids[start[a]:start[b]], start[a:b + 1] - start[a], g.tick[k:k + b - a + 1], tonic,
+                 **_beside(song))
+            for song, tonic, a, b, k
+            in zip(songs, tonics, first[:-1].tolist(), first[1:].tolist(), g.first.tolist())]
 
 def encode(self:Tokenizer,
     song:Song,
@@ -299,29 +337,33 @@ Tokenizer.encode, Tokenizer.encode_all = encode, encode_all
 def _parse(self, ids):
     "Columns as in `notes`, (5, N), and the index of each bar's meter."
     ids = np.asarray(ids).reshape(-1)
-    if len(ids) and (ids.min() < 0 or ids.max() >= len(self)): ids = np.where((ids >= 0) & (ids < len(self)), ids, self.mask_id)
+    if len(ids) and (ids.min() < 0 or ids.max() >= len(self)):
+        ids = np.where((ids >= 0) & (ids < len(self)), ids, self.mask_id)
     ids = ids.astype(np.int64)
     kind = self._kind[ids]
     stop = np.flatnonzero(ids == self.eos_id)
     if len(stop): ids, kind = ids[:stop[0]], kind[:stop[0]]
     first_bar, first_position = np.flatnonzero(kind == BAR), np.flatnonzero(kind == POSITION)
     following = np.append(ids, 0)[first_bar + 1]
-    said = self.kind[following] == TIMESIG                                     # a bar without one is like the bar before it
+    said = self.kind[following] == TIMESIG  # a bar without one is like the bar before it
     held = np.maximum.accumulate(np.where(said, np.arange(len(said)), -1))
-    meter = np.where(held >= 0, following[held] - self.first[TIMESIG], self.config.time_signatures.index('4/4')) if len(said) else held
+    meter = (np.where(held >= 0, following[held] - self.first[TIMESIG],
+                      self.config.time_signatures.index('4/4')) if len(said) else held)
     a = np.flatnonzero((kind[:-2] == PITCH) & (kind[1:-1] == VELOCITY) & (kind[2:] == DURATION))
-    bar, latest = np.searchsorted(first_bar, a) - 1, np.append(first_position, -1)[np.searchsorted(first_position, a) - 1]
-    ok = (bar >= 0) & (latest > np.append(first_bar, -1)[bar])                 # a note needs a Position in its own bar
+    bar, latest = (np.searchsorted(first_bar, a) - 1,
+                   np.append(first_position, -1)[np.searchsorted(first_position, a) - 1])
+    ok = (bar >= 0) & (latest > np.append(first_bar, -1)[bar])  # a note needs a Position in its own bar
     if not ok.all(): a, bar, latest = a[ok], bar[ok], latest[ok]
     position = ids[latest] - self.first[POSITION]
     ok = position < (self.grid * self.meters[meter, 0])[bar]
     if not ok.all(): a, bar, position = a[ok], bar[ok], position[ok]
-    rows = np.stack([bar, position, ids[a] - self.first[PITCH], ids[a + 1] - self.first[VELOCITY], ids[a + 2] - self.first[DURATION]])
+    rows = np.stack([bar, position, ids[a] - self.first[PITCH], ids[a + 1] - self.first[VELOCITY],
+                     ids[a + 2] - self.first[DURATION]])
     return rows, meter
 
 def notes(self:Tokenizer,
     ids:np.ndarray,    # (T,) ids of any origin
-)->np.ndarray:         # (N, 5) bar, position in steps, and index of pitch, velocity and duration within their kinds, from 0
+)->np.ndarray:         # (N, 5) bar, position in steps, index of pitch, velocity, duration in their kinds
     "List the notes of ids; what breaks the grammar is skipped."
     return self._parse(ids)[0].T
 
@@ -331,8 +373,10 @@ Tokenizer._parse, Tokenizer.notes = _parse, notes
 def _song(self, columns, meter, bars):
     "Make a song of columns as from `_place`, in the ticks of `bars`."
     bar, position, pitch, velocity, duration = columns
-    tick, more = bars.bar_tick, meter[len(bars.bar_tick) - 1:]                            # bars beyond the input's have their nominal length
-    tick = np.append(tick, tick[-1] + np.cumsum(np.rint(self.meters[more, 0] * 4 * bars.tpq / self.meters[more, 1]))).astype(np.int64)
+    # bars beyond the input's have their nominal length
+    tick, more = bars.bar_tick, meter[len(bars.bar_tick) - 1:]
+    tick = np.append(tick, tick[-1] + np.cumsum(np.rint(self.meters[more, 0] * 4 * bars.tpq
+                                                        / self.meters[more, 1]))).astype(np.int64)
     per_step = 4 * bars.tpq / (self.grid * self.meters[meter[bar], 1])         # (N,) ticks
     onset = tick[bar] + np.rint(position * per_step).astype(np.int64)
     onset = np.maximum(np.minimum(onset, tick[bar + 1] - 1), tick[bar])
@@ -351,7 +395,8 @@ def decode(self:Tokenizer,
     new = np.flatnonzero(np.append(True, meter[1:] != meter[:-1]))
     num, den = self.meters[meter].T
     tick = np.append(0, np.cumsum(num * 4 * 480 // den))
-    return self._song(columns, meter, Bars(bars, (), tick, meter_tick=tick[new], meter_num=num[new], meter_den=den[new]))
+    return self._song(columns, meter,
+                      Bars(bars, (), tick, meter_tick=tick[new], meter_num=num[new], meter_den=den[new]))
 
 Tokenizer._song, Tokenizer.decode = _song, decode
 
@@ -392,13 +437,17 @@ class Grammar:
     "Which ids may follow: for masking logits while decoding, and for checking ids."
     def __init__(self,
         tokenizer:Tokenizer,
-        max_bar_tokens:int=None,   # longest bar in tokens, Bar and TimeSig included, at least 6; `None` for no limit
+        # longest bar in tokens, Bar and TimeSig included, at least 6; `None` for no limit
+        max_bar_tokens:int=None,
     ):
-        if max_bar_tokens is not None and max_bar_tokens < 6: raise ValueError(f'max_bar_tokens must be at least 6, a bar of one note, got {max_bar_tokens}')
+        if max_bar_tokens is not None and max_bar_tokens < 6:
+            raise ValueError(f'max_bar_tokens must be at least 6, a bar of one note, got {max_bar_tokens}')
         self.tokenizer, self.limit = tokenizer, max_bar_tokens or np.iinfo(np.int64).max
         follows = {BAR: [TIMESIG], TIMESIG: [BAR, POSITION], POSITION: [PITCH], PITCH: [VELOCITY],
                    VELOCITY: [DURATION], DURATION: [BAR, PITCH, POSITION]}
-        self.follows = np.array([[b in follows.get(a, ()) for b in range(len(KINDS))] for a in range(len(KINDS))]) # (7, 7) kind by next kind
+        # (7, 7) kind by next kind
+        self.follows = np.array([[b in follows.get(a, ()) for b in range(len(KINDS))]
+                                 for a in range(len(KINDS))])
         self._base = self.follows[:, tokenizer.kind]                           # (7, V)
         self._base[[TIMESIG, DURATION], tokenizer.eos_id] = True
 
@@ -428,8 +477,10 @@ class Grammar:
         t, id = self.tokenizer, int(id)
         kind, value = t.kind[id], id - t.first[t.kind[id]]
         if kind == BAR: return State(id, state.steps, count=1)
-        return State(id, int(t.steps[id]) if kind == TIMESIG else state.steps, int(value) if kind == POSITION else state.position,
-                     int(value) if kind == PITCH else -1 if kind == POSITION else state.pitch, state.count + 1)
+        return State(id, int(t.steps[id]) if kind == TIMESIG else state.steps,
+                     int(value) if kind == POSITION else state.position,
+                     int(value) if kind == PITCH else -1 if kind == POSITION else state.pitch,
+                     state.count + 1)
 
     def valid(self,
         ids:np.ndarray,        # (T,) ids from the beginning of a piece or of a bar; may end anywhere
@@ -447,13 +498,15 @@ class Grammar:
         if not len(ids): return True
         kind, i = t.kind[ids], np.arange(len(ids))
         if kind[0] != BAR or not self.follows[kind[:-1], kind[1:]].all(): return False
-        bar = np.maximum.accumulate(np.where(kind == BAR, i, 0))               # (T,) where the bar of each id starts
+        bar = np.maximum.accumulate(np.where(kind == BAR, i, 0))  # (T,) where the bar of each id starts
         at = np.flatnonzero(kind == POSITION)
         position, rising = ids[at] - t.first[POSITION], np.diff(ids[at]) > 0
-        if (position >= t.steps[ids[bar[at] + 1]]).any() or not (rising | (bar[at][1:] != bar[at][:-1])).all(): return False
+        if ((position >= t.steps[ids[bar[at] + 1]]).any()
+            or not (rising | (bar[at][1:] != bar[at][:-1])).all()):
+            return False
         if (at - bar[at] + 4 > self.limit).any(): return False
         at = np.flatnonzero(kind == PITCH)
-        again = at[1:][kind[at[1:] - 1] == DURATION]                           # a further note of the same position
+        again = at[1:][kind[at[1:] - 1] == DURATION]  # a further note of the same position
         if t.config.unique and not (ids[again] > ids[again - 3]).all(): return False
         return not (again - bar[again] + 3 > self.limit).any()
 

@@ -18,12 +18,15 @@ from torch import Tensor
 def check_sizes(
     config:object,     # a dataclass of sizes
 )->None:
-    "Raise `ValueError` for a size that is no whole number of at least 1, and for conditions that aren't names with such numbers."
+    """Raise `ValueError` for a size that is no whole number of at least 1, and for conditions that aren't
+    names with such numbers."""
     count = lambda v: isinstance(v, int) and not isinstance(v, bool) and v >= 1
     for f in fields(config):
         v = getattr(config, f.name)
-        if f.type in (int, 'int') and not count(v): raise ValueError(f'{f.name} must be a whole number of at least 1, got {v!r}')
-    if not isinstance(config.conditions, dict) or not all(map(count, config.conditions.values())): raise ValueError(f'conditions must be names with their numbers of classes, got {config.conditions!r}')
+        if f.type in (int, 'int') and not count(v):
+            raise ValueError(f'{f.name} must be a whole number of at least 1, got {v!r}')
+    if not isinstance(config.conditions, dict) or not all(map(count, config.conditions.values())):
+        raise ValueError(f'conditions must be names with their numbers of classes, got {config.conditions!r}')
 
 # %% ../../nbs/020_networks.attention.ipynb #00000008
 def rotation(
@@ -51,13 +54,15 @@ def bias_of(
 
 def attend(
     q:Tensor, k:Tensor, v:Tensor,  # (B, H, T, D), (B, H, S, D), (B, H, S, D)
-    bias:Tensor | None=None,  # (T, S) or (B, 1, T, S) from `bias_of`; `None` when every query may look everywhere
+    # (T, S) or (B, 1, T, S) from `bias_of`; `None` when every query may look everywhere
+    bias:Tensor | None=None,
     drop:float=0.,     # share of the weights that are dropped
 )->Tensor:       # (B, H, T, D)
     "Scaled dot-product attention (Vaswani et al. 2017, eq. 1)."
     if bias is not None: bias = bias.to(q.dtype)
     if q.is_cuda or not torch.is_grad_enabled(): return F.scaled_dot_product_attention(q, k, v, bias, drop)
-    scores = q * q.shape[-1] ** -.5 @ k.transpose(-1, -2)                      # plain, since on a CPU the fused one's gradient takes longer
+    # plain, since on a CPU the fused one's gradient takes longer
+    scores = q * q.shape[-1] ** -.5 @ k.transpose(-1, -2)
     if bias is not None: scores = scores + bias
     with torch.autocast(q.device.type, enabled=False): weights = scores.softmax(-1)
     return (F.dropout(weights, drop) if drop else weights) @ v
@@ -68,9 +73,11 @@ class Attention(nn.Module):
     def __init__(self, d, heads):
         super().__init__()
         self.heads = heads
-        self.q, self.kv, self.out = nn.Linear(d, d, bias=False), nn.Linear(d, 2 * d, bias=False), nn.Linear(d, d, bias=False)
+        self.q, self.kv, self.out = (nn.Linear(d, d, bias=False), nn.Linear(d, 2 * d, bias=False),
+                                     nn.Linear(d, d, bias=False))
 
-    def split(self, x:Tensor)->Tensor: return x.view(*x.shape[:2], self.heads, -1).transpose(1, 2)  # (B, T, d) -> (B, H, T, D)
+    # (B, T, d) -> (B, H, T, D)
+    def split(self, x:Tensor)->Tensor: return x.view(*x.shape[:2], self.heads, -1).transpose(1, 2)
 
     def keys(self, memory:Tensor, turn:tuple | None=None)->tuple[Tensor, Tensor]:
         "Keys and values of (B, S, d), each (B, H, S, D)."
@@ -91,7 +98,8 @@ class Layer(nn.Module):
         self.norm2, self.cross = (nn.LayerNorm(d, bias=False), Attention(d, heads)) if cross else (None, None)
         self.norm3, self.up, self.down = nn.LayerNorm(d, bias=False), nn.Linear(d, 4 * d), nn.Linear(4 * d, d)
 
-    def forward(self, x:Tensor, bias:Tensor | None=None, turn:tuple | None=None, memory:Tensor | None=None, memory_bias:Tensor | None=None)->Tensor:
+    def forward(self, x:Tensor, bias:Tensor | None=None, turn:tuple | None=None, memory:Tensor | None=None,
+                memory_bias:Tensor | None=None)->Tensor:
         h = self.norm1(x)
         x = x + self.attn(h, self.attn.keys(h, turn), bias, turn)
         if self.cross is not None:
@@ -110,7 +118,8 @@ def kl_divergence(
 )->Tensor:       # (Z,) nats
     "Find how far the latents are from the prior, dimension by dimension, in the mean over bars."
     mu, logvar = mu.float(), logvar.float()
-    return total((.5 * (mu ** 2 + logvar.exp() - 1 - logvar) * bars[..., None]).sum((0, 1))) / total(bars.sum())
+    return (total((.5 * (mu ** 2 + logvar.exp() - 1 - logvar) * bars[..., None]).sum((0, 1)))
+            / total(bars.sum()))
 
 def cross_entropy(
     logits:Tensor,  # (B, T, V)
@@ -118,4 +127,5 @@ def cross_entropy(
     total:Callable=alone,  # as in `kl_divergence`
 )->Tensor:       # nats a token
     "Find how surprising the targets are, in the mean over tokens."
-    return total(F.cross_entropy(logits.flatten(0, 1).float(), targets.flatten(), ignore_index=-1, reduction='sum')) / total((targets >= 0).sum())
+    return (total(F.cross_entropy(logits.flatten(0, 1).float(), targets.flatten(), ignore_index=-1,
+                                  reduction='sum')) / total((targets >= 0).sum()))

@@ -35,7 +35,7 @@ def _since_class(t, pitch):
     "Seconds (N,) since a note of the same pitch class was struck, 8 where none was."
     order = np.lexsort((t, pitch % 12)); a, c = t[order], pitch[order] % 12
     dt = np.full(len(t), 8.)
-    for k in (1, 2, 3):                                                       # octaves of one chord are passed over
+    for k in (1, 2, 3):  # octaves of one chord are passed over
         d = np.full(len(t), 8.); d[k:] = np.where(c[k:] == c[:-k], a[k:] - a[:-k], 8)
         dt = np.where((dt >= 8) & (d > CHORD_S), np.minimum(d, 8), dt)
     out = np.empty(len(t)); out[order] = dt
@@ -48,7 +48,8 @@ def note_features(
     pitch:np.ndarray,  # (N,) MIDI pitch
     velocity:np.ndarray,  # (N,) 1 to 127
 )->np.ndarray:         # (N, 72) float32
-    "Describe each note by what hints at its place in the bar: register, loudness, length, its chord, and what came before and after."
+    """Describe each note by what hints at its place in the bar: register, loudness, length, its chord, and
+    what came before and after."""
     n = len(start_s); t = np.asarray(start_s, np.float64); pitch = np.asarray(pitch)
     before = np.searchsorted(t, t - CHORD_S, 'left') - 1
     after = np.searchsorted(t, t + CHORD_S, 'right')
@@ -62,14 +63,17 @@ def note_features(
     register = np.maximum(1 - np.abs((pitch[:, None] - 28) / 10.5 - np.arange(8)), 0)
     v = velocity / 127; z = (v - v.mean()) / (v.std() + .05) if n else v
     step = t * FPS
-    one = np.stack([np.ones(n), v, z, pitch == low, pitch == high, np.log2(size + 0.), (pitch - low) / 24, step - np.round(step),
+    one = np.stack([np.ones(n), v, z, pitch == low, pitch == high, np.log2(size + 0.), (pitch - low) / 24,
+                    step - np.round(step),
                     (pitch == low) & (pitch < 48), (high - pitch) / 24], 1)
     later = _since_low(-t[::-1], pitch[::-1])[::-1]
-    cols = [one, register, _bumps(prev), _bumps(next_), _bumps(end_s - t), _bumps(_since_class(t, pitch)), _bumps(_since_low(t, pitch)), _bumps(later)]
+    cols = [one, register, _bumps(prev), _bumps(next_), _bumps(end_s - t), _bumps(_since_class(t, pitch)),
+            _bumps(_since_low(t, pitch)), _bumps(later)]
     return np.concatenate(cols, 1).astype(np.float32)
 
 # %% ../../nbs/025_networks.beats.ipynb #0000000b
-DILATIONS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 16, 2)  # frames of 40 ms, three taps each: hears 41 s to either side
+# frames of 40 ms, three taps each: hears 41 s to either side
+DILATIONS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 16, 2)
 N_FEATURES, CHANNELS, NOTE_CHANNELS = 10 + 8 + 6 * 9, 48, 32
 
 def activations(

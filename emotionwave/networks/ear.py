@@ -36,7 +36,8 @@ def start_weights(
     import torch
     draw = lambda fan, *shape: (torch.rand(*shape) * 2 - 1) / fan ** .5
     w = {'degree': torch.randn(13, 16), 'step': torch.randn(13, 16),
-         'in': draw(42, width, 42), 'in_b': draw(42, width), 'last': torch.ones(width), 'last_b': torch.zeros(width)}
+         'in': draw(42, width, 42), 'in_b': draw(42, width), 'last': torch.ones(width),
+         'last_b': torch.zeros(width)}
     for i in range(layers):
         w |= {f'norm{i}': torch.ones(width), f'norm{i}_b': torch.zeros(width)}
         w |= {f'conv{i}': draw(3 * width, width, 3 * width), f'conv{i}_b': draw(3 * width, width)}
@@ -47,13 +48,15 @@ def layers_of(w:dict)->int:
     return sum(name.startswith('conv') for name in w) // 2
 
 def _look(w, x, no_pitch, no_time):
-    "What the first layer gets of each note (B, T, 42): embedded degree and step, the eight other numbers, two flags."
+    """What the first layer gets of each note (B, T, 42): embedded degree and step, the
+    eight other numbers, two flags."""
     import torch
     degree, step = (torch.where(no_pitch > 0, 12, x[..., i].long()) for i in (Event.DEGREE, Event.STEP))
     shows_pitch, shows_time = 1 - no_pitch[..., None], 1 - no_time[..., None]
     return torch.cat([
         w['degree'][degree], w['step'][step],
-        x[..., Event.REGISTER:Event.LENGTH] * shows_pitch, x[..., Event.LENGTH:Event.NEW] * shows_time, x[..., Event.NEW:Event.TOP],
+        x[..., Event.REGISTER:Event.LENGTH] * shows_pitch, x[..., Event.LENGTH:Event.NEW] * shows_time,
+        x[..., Event.NEW:Event.TOP],
         x[..., Event.TOP:Event.LOUDNESS] * shows_pitch, x[..., Event.LOUDNESS:] * shows_time,
         no_pitch[..., None], no_time[..., None]], -1)
 
@@ -67,13 +70,16 @@ def encode(
     "Say what each note looks like among its neighbours."
     import torch
     from torch.nn import functional as F
-    no_pitch, no_time = (torch.zeros_like(mask) if hidden is None else hidden for hidden in (no_pitch, no_time))
+    no_pitch, no_time = (torch.zeros_like(mask) if hidden is None else hidden
+                         for hidden in (no_pitch, no_time))
     m, T = mask[..., None], x.shape[1]
-    h = F.gelu(F.linear(_look(w, x, no_pitch, no_time), w['in'], w['in_b'])) * m                       # (B, T, D)
+    h = F.gelu(F.linear(_look(w, x, no_pitch, no_time), w['in'], w['in_b'])) * m  # (B, T, D)
     for i in range(layers_of(w)):
         reach = 2 ** i
-        n = F.pad(F.layer_norm(h, h.shape[-1:], w[f'norm{i}'], w[f'norm{i}_b']) * m, (0, 0, reach, reach))   # (B, T + 2 reach, D)
-        n = torch.cat([n[:, k * reach:k * reach + T] for k in range(3)], -1)                           # (B, T, 3 D): before, here, after
+        # (B, T + 2 reach, D)
+        n = F.pad(F.layer_norm(h, h.shape[-1:], w[f'norm{i}'], w[f'norm{i}_b']) * m, (0, 0, reach, reach))
+        # (B, T, 3 D): before, here, after
+        n = torch.cat([n[:, k * reach:k * reach + T] for k in range(3)], -1)
         h = (h + F.gelu(F.linear(n, w[f'conv{i}'], w[f'conv{i}_b']))) * m
     return F.layer_norm(h, h.shape[-1:], w['last'], w['last_b'])
 

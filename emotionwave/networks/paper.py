@@ -29,15 +29,21 @@ class PaperConfig:
     decoder_layers: int = 4      # causal layers over the tokens of the fragment
     latent: int = 128            # size of z for a bar
     valence_size: int = 64       # size of the embedding of a valence class
-    dropout: float = .1          # share dropped: of embeddings, of attention weights, and in every residual branch
+    dropout: float = .1  # share dropped: of embeddings, of attention weights, and in every residual branch
     norm_start: float = 1.       # what the scale of a layer norm starts around
-    conditions: dict = field(default_factory=lambda: {'valence': 2})  # name -> classes besides "unknown", which is the original's padding class
+    # name -> classes besides "unknown", which is the original's padding class
+    conditions: dict = field(default_factory=lambda: {'valence': 2})
 
     def __post_init__(self):
         check_sizes(self)
-        if self.d_model % self.heads or self.d_model % 2: raise ValueError(f'd_model must be even and a multiple of the heads, got {self.d_model} and {self.heads}')
-        if not 0 <= self.dropout < 1: raise ValueError(f'dropout must be from 0 to below 1, got {self.dropout}')
-        if self.conditions != {'valence': 2}: raise ValueError(f"conditions must be {{'valence': 2}}, the only one that the original has, got {self.conditions}")
+        if self.d_model % self.heads or self.d_model % 2:
+            raise ValueError('d_model must be even and a multiple of the heads, '
+                             f'got {self.d_model} and {self.heads}')
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f'dropout must be from 0 to below 1, got {self.dropout}')
+        if self.conditions != {'valence': 2}:
+            raise ValueError(f"conditions must be {{'valence': 2}}, the only one that the original has, "
+                             f"got {self.conditions}")
 
 # %% ../../nbs/022_networks.paper.ipynb #00000009
 def waves(
@@ -52,7 +58,8 @@ def waves(
 
 # %% ../../nbs/022_networks.paper.ipynb #0000000d
 class PostLayer(nn.Module):
-    "One post-norm transformer layer as Vaswani et al. have it: self-attention, feed-forward with ReLU, dropout."
+    """One post-norm transformer layer as Vaswani et al. have it: self-attention,
+    feed-forward with ReLU, dropout."""
     def __init__(self, config):
         super().__init__()
         d, ff = config.d_model, config.feedforward
@@ -64,7 +71,7 @@ class PostLayer(nn.Module):
     def dropped(self, x:Tensor)->Tensor: return F.dropout(x, self.drop, self.training)
 
     def forward(self, x:Tensor, bias:Tensor | None)->Tensor:
-        q, k, v = self.qkv(x).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)     # (B, H, T, D) each
+        q, k, v = self.qkv(x).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)  # (B, H, T, D) each
         h = attend(q, k, v, bias, self.drop if self.training else 0.).transpose(1, 2).flatten(2)  # (B, T, d)
         x = self.norm1(x + self.dropped(self.out(h)))
         return self.norm2(x + self.dropped(self.down(self.dropped(F.relu(self.up(x))))))
@@ -94,20 +101,25 @@ class PaperVAE(nn.Module):
     def embed(self, ids:Tensor, place:Tensor)->Tensor:
         "Embed ids (B, T) that stand at `place` (B, T) or (T,) from 0, (B, T, d)."
         x = self.tokens(ids) * self.config.d_model ** .5
-        return F.dropout(x, self.config.dropout, self.training) + waves(ids.shape[1], self.config.d_model, ids.device)[place]
+        return (F.dropout(x, self.config.dropout, self.training)
+                + waves(ids.shape[1], self.config.d_model, ids.device)[place])
 
     def encode(self, ids:Tensor, bar:Tensor, bars:int)->tuple[Tensor, Tensor]:
-        "Read the tokens (B, T) of each bar alone into mu and logvar, each (B, K, Z), a row for each of `bars` = K bars."
+        """Read the tokens (B, T) of each bar alone into mu and logvar, each (B, K, Z),
+        a row for each of `bars` = K bars."""
         at = torch.arange(ids.shape[1], device=ids.device)
-        first = torch.searchsorted(bar, torch.arange(bars, device=ids.device).repeat(len(ids), 1)).clamp(max=ids.shape[1] - 1)  # (B, K)
-        same = (bar[:, :, None] == bar[:, None, :]) & (ids != self.pad)[:, None]                                      # (B, T, T)
+        # (B, K)
+        first = torch.searchsorted(bar, torch.arange(bars, device=ids.device)
+                                   .repeat(len(ids), 1)).clamp(max=ids.shape[1] - 1)
+        same = (bar[:, :, None] == bar[:, None, :]) & (ids != self.pad)[:, None]  # (B, T, T)
         x, bias = self.embed(ids, at - first.gather(1, bar)), bias_of(same[:, None])
         for layer in self.encoder: x = layer(x, bias)
-        x = x.gather(1, first[..., None].expand(-1, -1, x.shape[-1]))          # the state of each bar's first token
+        x = x.gather(1, first[..., None].expand(-1, -1, x.shape[-1]))  # the state of each bar's first token
         return self.to_mu(x), self.to_logvar(x)
 
     def bar_input(self, z:Tensor, conditions:Tensor)->Tensor:
-        "Join latents (B, K, Z) and the valence classes (B, K, 3) into what every decoder layer is given, (B, K, d)."
+        """Join latents (B, K, Z) and the valence classes (B, K, 3) into what every
+        decoder layer is given, (B, K, d)."""
         valence = self.valence(conditions.argmax(-1)) * self.config.valence_size ** .5
         return self.in_attention(torch.cat([z, valence], -1))
 

@@ -18,7 +18,8 @@ from .attention import bias_of, Layer, rotation
 @dataclass(frozen=True)
 class ReaderConfig:
     "Sizes of the reader; travels in its config.json."
-    classes: tuple = (4, 144, 101, 32, 60)   # of bars on (3 stands for more), position, pitch, velocity, duration
+    # of bars on (3 stands for more), position, pitch, velocity, duration
+    classes: tuple = (4, 144, 101, 32, 60)
     d_model: int = 192     # width
     heads: int = 3         # attention heads
     layers: int = 3        # causal layers
@@ -33,14 +34,17 @@ class Reader(nn.Module):
         self.fields = nn.ModuleList(nn.Embedding(n, d) for n in config.classes)
         self.layers = nn.ModuleList(Layer(d, config.heads) for _ in range(config.layers))
         self.norm = nn.LayerNorm(d, bias=False)
-        self.guess = nn.ModuleList(nn.Sequential(nn.Linear(d, d), nn.GELU(), nn.Linear(d, n)) for n in config.classes)
+        self.guess = nn.ModuleList(nn.Sequential(nn.Linear(d, d), nn.GELU(), nn.Linear(d, n))
+                                   for n in config.classes)
         for m in self.modules():
-            if isinstance(m, (nn.Linear, nn.Embedding)): nn.init.normal_(m.weight, std=.02 if isinstance(m, nn.Linear) else .05)
-        for l in self.layers:                                                 # residual branches start small (GPT-2)
+            if isinstance(m, (nn.Linear, nn.Embedding)):
+                nn.init.normal_(m.weight, std=.02 if isinstance(m, nn.Linear) else .05)
+        for l in self.layers:  # residual branches start small (GPT-2)
             for m in (l.attn.out, l.down): nn.init.normal_(m.weight, std=.02 / math.sqrt(2 * config.layers))
 
     def forward(self, notes:Tensor)->Tensor:
-        "Nats (B, N, 5) of each number of each note, from notes (B, N, 5) as `read_notes` gives them; -1 is padding and costs nothing."
+        """Nats (B, N, 5) of each number of each note, from notes (B, N, 5) as `read_notes` gives them; -1 is
+        padding and costs nothing."""
         said = [field(notes[..., i].clamp(min=0)) for i, field in enumerate(self.fields)]   # 5 of (B, N, d)
         x = torch.cat([self.start.expand(len(notes), 1, -1), sum(said)[:, :-1]], 1)
         at = torch.arange(x.shape[1], device=x.device)
@@ -48,6 +52,7 @@ class Reader(nn.Module):
         for layer in self.layers: x = layer(x, past, turn)
         x, nats = self.norm(x), []
         for i, guess in enumerate(self.guess):
-            nats.append(F.cross_entropy(guess(x).float().transpose(1, 2), notes[..., i], reduction='none', ignore_index=-1))
+            nats.append(F.cross_entropy(guess(x).float().transpose(1, 2), notes[..., i], reduction='none',
+                                        ignore_index=-1))
             x = x + said[i]                                                   # the next number knows this one
         return torch.stack(nats, -1)

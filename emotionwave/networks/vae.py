@@ -14,7 +14,8 @@ import torch.nn as nn
 import torch.nn.functional as F
 from torch import Tensor
 from ..music.modes import DEGREE, STEPS
-from .attention import alone, bias_of, check_sizes, cross_entropy, kl_divergence, Layer, rotation
+from .attention import (
+    Layer, alone, bias_of, check_sizes, cross_entropy, kl_divergence, rotation)
 
 # %% ../../nbs/021_networks.vae.ipynb #00000005
 @dataclass(frozen=True)
@@ -26,7 +27,9 @@ class ModelConfig:
     velocities: int = 32         # classes of velocity
     durations: int = 60          # classes of duration
     lowest_pitch: int = 15       # MIDI pitch of pitch class 0 of the vocabulary
-    conditions: dict = field(default_factory=lambda: {'valence': 2, 'mode': 2, 'arousal': 2, 'genre': 4, 'tempo': 8, 'rhythm': 8, 'polyphony': 8})  # name -> classes; each has an "unknown" besides
+    # name -> classes; each has an "unknown" besides
+    conditions: dict = field(default_factory=lambda: {
+        'valence': 2, 'mode': 2, 'arousal': 2, 'genre': 4, 'tempo': 8, 'rhythm': 8, 'polyphony': 8})
     d_model: int = 256           # width
     heads: int = 4               # attention heads
     encoder_layers: int = 2      # layers over the notes of a bar
@@ -36,7 +39,9 @@ class ModelConfig:
 
     def __post_init__(self):
         check_sizes(self)
-        if self.d_model % (2 * self.heads): raise ValueError(f'd_model must be a multiple of twice the heads, got {self.d_model} and {self.heads}')
+        if self.d_model % (2 * self.heads):
+            raise ValueError('d_model must be a multiple of twice the heads, '
+                             f'got {self.d_model} and {self.heads}')
 
 # %% ../../nbs/021_networks.vae.ipynb #00000009
 def condition_row(
@@ -45,16 +50,19 @@ def condition_row(
 )->Tensor:       # (W,) weights, W = sum of classes + 1 over all conditions; "unknown" is the first of each
     "Turn named conditions into the row of weights that the model takes; those not named are unknown."
     unknown = set(values) - set(config.conditions)
-    if unknown: raise ValueError(f'no condition {sorted(unknown)}; this model has {sorted(config.conditions)}')
+    if unknown:
+        raise ValueError(f'no condition {sorted(unknown)}; this model has {sorted(config.conditions)}')
     row = []
     for name, n in config.conditions.items():
         w, v = [0.] * (n + 1), values.get(name)
         if v is None: w[0] = 1.
         elif isinstance(v, (int, float)):
-            if not (v == int(v) and 0 <= v < n): raise ValueError(f'{name} must be a class from 0 to {n - 1}, got {v}')
+            if not (v == int(v) and 0 <= v < n):
+                raise ValueError(f'{name} must be a class from 0 to {n - 1}, got {v}')
             w[1 + int(v)] = 1.
         else:
-            if len(v) != n or abs(sum(v) - 1) > 1e-4 or min(v) < 0: raise ValueError(f'{name} must be {n} probabilities that add up to 1, got {list(v)}')
+            if len(v) != n or abs(sum(v) - 1) > 1e-4 or min(v) < 0:
+                raise ValueError(f'{name} must be {n} probabilities that add up to 1, got {list(v)}')
             w[1:] = map(float, v)
         row += w
     return torch.tensor(row)
@@ -82,7 +90,8 @@ class NoteEmbedding(nn.Module):
         bar, position, pitch, velocity, duration = notes.clamp(min=0).unbind(-1)
         pitch = pitch + self.lowest
         pc = self.degree[pitch % 12] if self.skeleton else pitch % 12
-        x = self.position(position) + self.duration(duration) + self.octave(pitch // 12) + self.pitch_class(pc)
+        x = (self.position(position) + self.duration(duration) + self.octave(pitch // 12)
+             + self.pitch_class(pc))
         return x if self.skeleton else x + self.velocity(velocity)
 
 # %% ../../nbs/021_networks.vae.ipynb #00000011
@@ -90,7 +99,7 @@ def draw_latent(mu:Tensor, logvar:Tensor)->Tensor:
     "Draw z from the Gaussian that the encoder gives (Kingma and Welling 2014, section 2.4)."
     return mu + torch.randn_like(mu) * (logvar / 2).exp()
 
-SECRET = 'valence', 'mode'                                                   # conditions that the latent is taught not to tell
+SECRET = 'valence', 'mode'  # conditions that the latent is taught not to tell
 
 class EmotionVAE(nn.Module):
     "Transformer VAE over bars, its decoder conditioned by in-attention and by a skeleton without valence."
@@ -99,7 +108,7 @@ class EmotionVAE(nn.Module):
         self.config, d, h = config, config.d_model, config.heads
         self.notes, self.steps = NoteEmbedding(config), NoteEmbedding(config, skeleton=True)
         self.bar_query = nn.Parameter(torch.randn(d) * .02)
-        self.null_step = nn.Parameter(torch.randn(d) * .02)                  # what a bar without skeleton looks at
+        self.null_step = nn.Parameter(torch.randn(d) * .02)  # what a bar without skeleton looks at
         self.tokens = nn.Embedding(config.vocab, d)
         self.encoder = nn.ModuleList(Layer(d, h) for _ in range(config.encoder_layers))
         self.skeleton = nn.ModuleList(Layer(d, h) for _ in range(config.skeleton_layers))
@@ -108,16 +117,19 @@ class EmotionVAE(nn.Module):
         self.norm_s, self.norm_out = nn.LayerNorm(d, bias=False), nn.LayerNorm(d, bias=False)
         self.conditions = nn.Linear(sum(n + 1 for n in config.conditions.values()), d, bias=False)
         self.in_attention = nn.Linear(config.latent + d, d, bias=False)
-        self.bag = nn.Linear(config.latent, config.positions + STEPS)        # names a bar's notes; only training asks it
+        # names a bar's notes; only training asks it
+        self.bag = nn.Linear(config.latent, config.positions + STEPS)
         secret, z = sum(n for k, n in config.conditions.items() if k in SECRET), config.latent
-        self.eavesdropper = None                                             # the adversary; tensors in checkpoints have this name
+        self.eavesdropper = None  # the adversary; tensors in checkpoints have this name
         if secret: self.eavesdropper = nn.Sequential(nn.Linear(z, 4 * z), nn.GELU(), nn.Linear(4 * z, secret))
         self.apply(self._start)
-        for l in [*self.encoder, *self.skeleton, *self.decoder]:             # residual branches start small (GPT-2)
-            for m in (l.attn.out, l.down, *([l.cross.out] if l.cross else [])): nn.init.normal_(m.weight, std=.02 / math.sqrt(2 * config.decoder_layers))
+        for l in [*self.encoder, *self.skeleton, *self.decoder]:  # residual branches start small (GPT-2)
+            for m in (l.attn.out, l.down, *([l.cross.out] if l.cross else [])):
+                nn.init.normal_(m.weight, std=.02 / math.sqrt(2 * config.decoder_layers))
 
     def _start(self, m):
-        std = .001 if m is self.in_attention else .02 if isinstance(m, nn.Linear) else .05   # z is noise at first: quiet beside the tokens
+        # z is noise at first: quiet beside the tokens
+        std = .001 if m is self.in_attention else .02 if isinstance(m, nn.Linear) else .05
         if isinstance(m, (nn.Linear, nn.Embedding)): nn.init.normal_(m.weight, std=std)
         if isinstance(m, nn.Linear) and m.bias is not None: nn.init.zeros_(m.bias)
 
@@ -126,7 +138,8 @@ class EmotionVAE(nn.Module):
         B, N = notes.shape[:2]
         x = torch.cat([self.bar_query.expand(B, bars, -1), self.notes(notes)], 1)        # (B, K + N, d)
         at = torch.cat([torch.arange(bars, device=notes.device).expand(B, -1), notes[..., 0]], 1)
-        bias = bias_of((at[:, :, None] == at[:, None, :])[:, None])          # a bar sees itself alone; padding sees padding
+        # a bar sees itself alone; padding sees padding
+        bias = bias_of((at[:, :, None] == at[:, None, :])[:, None])
         for layer in self.encoder: x = layer(x, bias)
         return self.to_latent(self.norm_z(x[:, :bars])).chunk(2, -1)
 
@@ -155,7 +168,8 @@ class EmotionVAE(nn.Module):
         memory:Tensor,     # (B, 1 + S, d) as from `read_skeleton`
         skeleton:Tensor,   # (B, S, 5) note table of what is shown
     )->Tensor:             # (B, T, V) logits of what follows each id
-        "Say what follows each id; `emotionwave.generate.decoder.QuickDecoder` says the same a few ids at a time."
+        """Say what follows each id; `emotionwave.generate.decoder.QuickDecoder` says
+        the same a few ids at a time."""
         at = torch.arange(ids.shape[1], device=ids.device)
         turn, past = rotation(at, self.config.d_model // self.config.heads), bias_of(at <= at[:, None])
         given = torch.gather(bar_input, 1, bar[..., None].expand(-1, -1, bar_input.shape[-1]))
@@ -168,7 +182,8 @@ class EmotionVAE(nn.Module):
         return [layer.cross.keys(memory) for layer in self.decoder]
 
     def bag_loss(self, z:Tensor, notes:Tensor)->Tensor:
-        "Cross-entropy, summed over notes (B, N, 5), of their positions and diatonic steps as their bars' latents (B, K, Z) name them."
+        """Cross-entropy, summed over notes (B, N, 5), of their positions and diatonic steps as their bars'
+        latents (B, K, Z) name them."""
         bar, position, pitch = notes[..., :3].unbind(-1)
         pitch = pitch.clamp(min=0) + self.config.lowest_pitch
         step = pitch // 12 * 7 + self.notes.degree[pitch % 12]
@@ -176,19 +191,22 @@ class EmotionVAE(nn.Module):
         logits = torch.gather(self.bag(z), 1, at)                            # (B, N, positions + STEPS)
         def nats(logits, targets):
             targets = torch.where(bar < 0, -1, targets)                      # padding is no note
-            return F.cross_entropy(logits.flatten(0, 1).float(), targets.flatten(), ignore_index=-1, reduction='sum')
+            return F.cross_entropy(logits.flatten(0, 1).float(), targets.flatten(), ignore_index=-1,
+                                   reduction='sum')
         return nats(logits[..., :-STEPS], position) + nats(logits[..., -STEPS:], step)
 
     def adversary_loss(self, mu:Tensor, bars:Tensor, conditions:Tensor)->Tensor:
-        """Cross-entropy, summed over pieces, of the `SECRET` conditions (B, K, W) as the adversary tells them from a piece's mean latent:
-        that of mu (B, K, Z) over bars that are there (B, K). The encoder gets its gradient reversed, and learns not to tell."""
+        """Cross-entropy, summed over pieces, of the `SECRET` conditions (B, K, W) as the adversary tells them
+        from a piece's mean latent: that of mu (B, K, Z) over bars that are there (B, K).
+        The encoder gets its gradient reversed, and learns not to tell."""
         mean = (mu * bars[..., None]).sum(1) / bars.sum(1, keepdim=True)
-        logits = self.eavesdropper(2 * mean.detach() - mean)                 # the same numbers, the gradient reversed
+        logits = self.eavesdropper(2 * mean.detach() - mean)  # the same numbers, the gradient reversed
         nats = mu.new_zeros(())
         for name, n in self.config.conditions.items():
             if name not in SECRET: continue
             log, logits = logits[:, :n].float().log_softmax(-1), logits[:, n:]
-            known = conditions[:, 0, condition_slice(self.config, name)][:, 1:]   # where unknown, all weights are 0
+            # where unknown, all weights are 0
+            known = conditions[:, 0, condition_slice(self.config, name)][:, 1:]
             nats = nats - (known * log).sum()
         return nats
 
@@ -198,7 +216,7 @@ class EmotionVAE(nn.Module):
         notes:Tensor,      # (B, N, 5) what the encoder sees
         skeleton:Tensor,   # (B, S, 5) what the decoder is shown
         conditions:Tensor, # (B, K, W)
-    )->tuple:              # logits (B, T, V), mu and logvar (B, K, Z), `bag_loss` and, where there are secrets, `adversary_loss`
+    )->tuple:              # logits (B, T, V), mu, logvar (B, K, Z), `bag_loss`, and if any `adversary_loss`
         "Say what follows each id; z is drawn while training, else it is mu."
         mu, logvar = self.encode(notes, conditions.shape[1])
         z = draw_latent(mu, logvar) if self.training else mu

@@ -10,6 +10,7 @@ __all__ = ['NUMBERS', 'METRICS', 'FIRST', 'WITH_INTERVAL', 'CONTROL', 'RULES', '
 import base64, io
 from html import escape
 import numpy as np
+from ..files.assets import asset
 
 # %% ../../nbs/114_measure.report.ipynb #00000005
 NUMBERS = 5            # of a note: bars on, position, pitch, velocity, duration
@@ -204,11 +205,6 @@ EXPLAINED = dict(hit='share of versions that the judge hears on the side asked f
     rho_rhythm='rank correlation of rhythmic intensity asked for and measured, over bars', rho_polyphony='the same of polyphony', cross_rhythm='of rhythm asked for and polyphony measured; best near 0', cross_polyphony='of polyphony asked for and rhythm measured; best near 0')
 _SMALL = ('hit', 'both', 'above', 'gap', 'moved', 'same', 'hit_attributes', 'sim_chr', 'sim_grv', 'perplexity')
 
-_STYLE = '''body{font:15px/1.5 system-ui,sans-serif;max-width:1180px;margin:2rem auto;padding:0 1rem;color:#1c2230;background:#fff}h1{margin:0}h2{margin:2rem 0 .5rem}
-.wide{overflow-x:auto}table{border-collapse:collapse;font-size:13px;font-variant-numeric:tabular-nums}th,td{padding:.25rem .6rem;border-bottom:1px solid #d8dce4;text-align:right;white-space:nowrap}
-th:first-child,td:first-child{text-align:left;position:sticky;left:0;background:#fff}small{color:#657}td small{display:block;font-size:10px}img{max-width:100%}dt{font-weight:600;float:left;clear:left;width:9rem}dd{margin:0 0 0 9rem}
-summary{cursor:pointer;font-weight:600;margin:.6rem 0}iframe{margin:.3rem 0 1rem}@media(prefers-color-scheme:dark){body{background:#14171e;color:#dde}th,td{border-color:#333a48}th:first-child,td:first-child{background:#14171e}small{color:#99a}img{filter:invert(.9) hue-rotate(180deg)}}'''
-
 def _table(rows, columns):
     "An HTML table of {name: {column: [mean, low, high]}}."
     columns = [c for c in columns if any(c in r for r in rows.values())]
@@ -239,4 +235,4 @@ def report_html(
     parts += ['<h2>What the columns mean</h2><dl>' + ''.join(f'<dt>{k}</dt><dd>{escape(v)}</dd>' for k, v in EXPLAINED.items()) + '</dl>']
     if report.get('methods'): parts += ['<h2>Methods</h2><dl>' + ''.join(f'<dt>{escape(m)}</dt><dd>{escape(", ".join(f"{k} {v}" for k, v in f.items()) or "a rule")}</dd>' for m, f in report['methods'].items()) + '</dl>']
     if report.get('skipped'): parts += ['<h2>Left out</h2><ul>' + ''.join(f'<li>{escape(n)}: {escape(why)}</li>' for n, why in report['skipped']) + '</ul>']
-    return f'<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{escape(title)}</title><style>{_STYLE}</style>{"".join(parts)}</html>\n'
+    return f'<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{escape(title)}</title><style>{asset("measure/report.css")}</style>{"".join(parts)}</html>\n'

@@ -77,7 +77,7 @@ def _panel(ax, rows, name, unit):
     if held_out: ax.plot(*zip(*held_out), 'o-', ms=3, color='tab:orange', label='held out')
     ax.set(xlabel='step', ylabel=unit, title=name)
     ax.set_ylim(0)
-    ax.legend(fontsize=7)
+    if len(y): ax.legend(fontsize=7)
 
 def draw_curves(
     log,               # path of a run's log.csv, or its rows

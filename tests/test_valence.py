@@ -12,8 +12,7 @@ from emotionwave.hearing.classifiers import (
 from emotionwave.hearing.explanations import explain
 from emotionwave.data.clips import labelled_clips
 from emotionwave.recipes.ear import EarTraining, pretrain
-from emotionwave.recipes.hearing import (
-    calibration_error, cross_validate, fit_judge, fit_labeller, vary)
+from emotionwave.recipes.hearing import calibration_error, cross_validate, fit_judge, fit_labeller, vary
 from pieces import first_notes, odd, piece
 
 
@@ -183,9 +182,7 @@ def test_fitting_repeats_and_tells_major_from_minor():
 
 def test_pre_training_and_fitting_a_judge_repeat():
     songs, label, song = toys()
-    tiny = EarTraining(steps=4, width=8, layers=2, bf16=False)
-    fit = lambda: fit_judge(songs, label, song, pretrain(songs, tiny), variants=1,
-                            folds=3)
+    fit = lambda: fit_judge(songs, label, song, pretrain(songs, EarTraining(steps=4, width=8, layers=2, bf16=True)), variants=1, folds=3)
     a, b = fit(), fit()
     np.testing.assert_array_equal(a.predict(songs), b.predict(songs)); assert a.fingerprint == b.fingerprint
 

@@ -443,14 +443,14 @@ def rolls(results, **notes):
     "A piece above its versions, one bar below the other, as a PNG file that holds these notes; changed notes are marked."
     from matplotlib.figure import Figure
     from PIL import Image, PngImagePlugin
-    from emotionwave.player.roll import _pitch_axis, draw, png
+    from emotionwave.player.roll import pitch_axis, draw, png
     source, pitches = results[0].source, [p for r in results for p in (r.source.pitch.min(), r.source.pitch.max(), r.song.pitch.min(), r.song.pitch.max())]
     low, high = min(pitches) - 2, max(pitches) + 2
     axes = Figure((9, .5 + 3 * (.42 + .026 * (high - low))), dpi=100, facecolor='white', layout='constrained').subplots(3, sharex=True)
     draw(source, axes[0], by_hand=True, title=f'{source.name}: original')
     for ax, version, result in zip(axes[1:], VERSIONS, results): draw(result.song, ax, other=source, title=version)
     for ax in axes:
-        _pitch_axis(ax, low, high)                                            # the same pitches for all three
+        pitch_axis(ax, low, high)                                            # the same pitches for all three
         if ax is not axes[-1]: ax.set_xlabel('')
     image = Image.open(io.BytesIO(png(axes[0]))).convert('RGB').quantize(256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
     info, out = PngImagePlugin.PngInfo(), io.BytesIO()

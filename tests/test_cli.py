@@ -3,7 +3,7 @@ import json, os, re, select, shlex, shutil, signal, struct, subprocess, sys, tim
 from pathlib import Path
 import numpy as np
 import pytest
-from emotionwave.cli import main, parser
+from emotionwave.cli import build_parser, main
 from emotionwave.music.song import Song
 from emotionwave.music.read import read_song
 sys.path.insert(0, str(Path(__file__).parent))
@@ -114,15 +114,21 @@ def test_a_version_that_was_asked_for_by_name_is_written_over(command, here):
 
 @pytest.mark.parametrize('args', [['--keep', 'melody', 'left', 'song.mid'], ['--keep', 'melody,left', 'song.mid'], ['song.mid', '--keep', 'melody', 'left'], ['song.mid', '--keep', 'melody, left', '--seed', '1']], ids=' '.join)
 def test_an_input_may_follow_the_parts_that_are_kept(args):
-    import emotionwave.generate.keep as generate_keep
-    said = cli.parser().parse_args(['transfer', *args])
-    assert (said.keep, str(said.input)) == (['melody', 'left'], 'song.mid') and cli.PARTS == generate_keep.KEEPS
+    from emotionwave.cli.arguments import PARTS
+    from emotionwave.generate.keep import KEEPS
+    said = build_parser().parse_args(['transfer', *args])
+    assert (said.keep, str(said.input)) == (['melody', 'left'], 'song.mid') and PARTS == KEEPS
+
+def test_an_input_may_follow_the_rules_that_are_left_out():
+    from emotionwave.cli.arguments import RULES
+    from emotionwave.generate.moves import EVERY_SWITCH
+    said = build_parser().parse_args(['transfer', '--without', 'touch', 'mediants', 'song.mid'])
+    assert (said.without, str(said.input)) == (['touch', 'mediants'], 'song.mid') and RULES == tuple(EVERY_SWITCH)
 
 @pytest.mark.parametrize('args, strengths', [(['--strengths', '.5', '1.5', 'songs/'], [.5, 1.5]), (['--strengths', '.5', 'songs/'], [.5]), (['songs/', '--strengths', '.5,1.5'], [.5, 1.5]),
                                              (['songs/', '--strengths'], []), (['songs/', '--strengths', '--most', '3'], []), (['songs/'], [.5, 1.5])], ids=str)
 def test_a_folder_may_follow_the_strengths(args, strengths):
-    from emotionwave.cli import parser
-    said = parser().parse_args(['evaluate', '--output', 'report', *args])
+    said = build_parser().parse_args(['evaluate', '--output', 'report', *args])
     assert (list(said.strengths), str(said.songs)) == (strengths, 'songs')
 
 def test_bars_in_which_a_piece_is_silent_are_said_to_have_no_notes(command, here):
@@ -271,13 +277,12 @@ def test_wrong_usage_exits_2_with_the_usage(capsys):
 
 @pytest.mark.parametrize('name', ['transfer', 'listen', 'format', 'train', 'evaluate'])
 def test_help_of_each_command_has_examples_that_parse(name, capsys):
-    from emotionwave.cli import parser
     with pytest.raises(SystemExit) as stop: main([name, '--help'])
     said = capsys.readouterr().out
     assert stop.value.code == 0 and said.startswith(f'usage: emotionwave {name}')
     examples = re.findall(r'^  emotionwave (.*?)(?: {2,}#.*)?$', said.split('examples:')[1], re.M)
     assert examples
-    for e in examples: assert parser().parse_args(shlex.split(e))
+    for e in examples: assert build_parser().parse_args(shlex.split(e))
 
 def test_help_lists_the_commands_and_version_prints_one_line(capsys):
     for args, said in ((['--help'], 'transfer'), (['--version'], 'emotionwave ')):
@@ -413,7 +418,7 @@ def test_a_folder_may_be_written_into_itself_again(tmp_path, tiny, capsys):
 
 def test_parts_may_be_named_in_any_way():
     for words in (['--keep', 'melody', 'left', 'x.mid'], ['--keep', 'melody', '--keep', 'left', 'x.mid'], ['--keep=melody', 'left', 'x.mid'], ['x.mid', '--keep', 'melody,left']):
-        args = parser().parse_args(['transfer', *words])
+        args = build_parser().parse_args(['transfer', *words])
         assert args.keep == ['melody', 'left'] and str(args.input) == 'x.mid'
 
 def test_a_value_may_begin_with_a_minus(capsys):

@@ -242,7 +242,7 @@ def test_https_leads_to_nothing_unencrypted(monkeypatch):
     with pytest.raises(ValueError, match='https://here/x: sends on to http://elsewhere/x, which is not encrypted'): data_downloads._open('https://here/x', 1)
 
 def test_what_does_not_fit_on_the_disk_is_not_begun(server, clips, tmp_path, monkeypatch):
-    monkeypatch.setattr(fetching.shutil, 'disk_usage', lambda p: type('U', (), dict(free=1000)))
+    monkeypatch.setattr(data_downloads.shutil, 'disk_usage', lambda p: type('U', (), dict(free=1000)))
     with pytest.raises(OSError, match='MB are to come, 0 MB are free'): download(source(server, clips), tmp_path, **FAST)
 
 def test_an_endless_answer_is_stopped(server, clips, tmp_path, monkeypatch):

@@ -13,6 +13,8 @@ from emotionwave.music.keys import find_key
 from emotionwave.music.tokens import TokenConfig, Tokenizer
 from pieces import tune
 
+ROOT = Path(__file__).parent.parent
+
 
 def put(folder, *names, bars=20):
     for name in names:
@@ -335,21 +337,22 @@ def test_killed_at_any_moment_it_goes_on_to_the_same_bytes(corpora, tmp_path):
 def content_of_files(folder): return {p.name: p.read_bytes() for p in folder.iterdir() if p.is_file()} if folder.is_dir() else {}
 
 
-@pytest.mark.skipif(not Path("/proc").is_dir(), reason="looks for processes in /proc")
-def test_workers_end_when_their_parent_is_killed(corpora, tmp_path):
-    put(corpora / "uploads", *[f"more/{i}.mid" for i in range(150)], bars=60)
-    job = run(corpora, tmp_path / "out", 2)
-    children = []
-    while job.poll() is None and len(children) < 2:
-        children = Path(f"/proc/{job.pid}/task/{job.pid}/children").read_text().split()
-        time.sleep(0.01)
-    assert len(children) >= 2
-    job.kill()
-    job.communicate()
-    deadline = time.monotonic() + 20
-    alive = lambda: [c for c in children if Path(f"/proc/{c}").is_dir() and "Z" not in Path(f"/proc/{c}/stat").read_text().rsplit(")", 1)[1].split()[0]]
-    while alive() and time.monotonic() < deadline: time.sleep(0.1)
-    assert not alive()
+CORES = """
+import sys
+from emotionwave.data.format import format_corpora
+if __name__ == "__main__": format_corpora(sys.argv[1], sys.argv[2], workers=int(sys.argv[3]))
+"""
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_the_bytes_do_not_depend_on_the_threads_that_libraries_would_like(corpora, tmp_path, workers):
+    put(corpora / "emotions" / "midis", *[f"Q{1 + i % 4}_more{i}_0.mid" for i in range(8)])
+    for threads in (1, 2):
+        env = dict(os.environ, PYTHONPATH=os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]),
+                   OPENBLAS_NUM_THREADS=str(threads), OMP_NUM_THREADS=str(threads))
+        args = [sys.executable, "-c", CORES, str(corpora), str(tmp_path / str(threads)), str(workers)]
+        subprocess.run(args, env=env, check=True, timeout=200)
+    assert content(tmp_path / "1") == content(tmp_path / "2")
 
 
 def test_dask_writes_the_same_bytes(corpora, tmp_path):
@@ -457,13 +460,13 @@ def test_the_shards_open_as_they_are(corpora, tmp_path):
 
 
 def test_a_file_that_breaks_something_unforeseen_is_listed_and_stops_nothing(corpora, tmp_path, monkeypatch):
-    import emotionwave.music.keys as music_keys
-    keys_of = music_keys.keys_of
+    import emotionwave.data.shards as data_shards
+    keys_of = data_shards.keys_of
     def fragile(songs):
         if any(len(s) == 8 * 13 for s in songs): raise MemoryError("too much music")
         return keys_of(songs)
     put(corpora / "uploads", "curse.mid", bars=13)
-    monkeypatch.setattr(music_keys, "keys_of", fragile)
+    monkeypatch.setattr(data_shards, "keys_of", fragile)
     report = format_half(corpora / "uploads", tmp_path / "out")
     assert report.unreadable.values.tolist() == [["uploads", "curse.mid", "too much music"]]
     assert set(load_dataset(tmp_path / "out").file) == {"mine.mid", "deep/yours.midi"}

@@ -290,14 +290,14 @@ def test_draw_uses_the_axes_it_is_given_and_no_pyplot():
     from matplotlib.figure import Figure
     fig = Figure(); ax = fig.subplots()
     assert draw(scale, ax) is ax
-    code = 'import sys; from emotionwave.midi import Song; from emotionwave.listen import draw, png; png(draw(Song([0], [480], [60], [80]))); assert "matplotlib.pyplot" not in sys.modules'
+    code = 'import sys; from emotionwave.music.song import Song; from emotionwave.player.roll import draw, png; png(draw(Song([0], [480], [60], [80]))); assert "matplotlib.pyplot" not in sys.modules'
     import subprocess
     subprocess.run([sys.executable, '-W', 'error', '-c', code], check=True, cwd=Path(__file__).parent.parent)
 
 
 def test_importing_listen_imports_no_drawing_or_sound():
     import subprocess
-    code = 'import sys, emotionwave.listen; assert not {"matplotlib", "soundfile", "pretty_midi", "pygame", "torch"} & set(sys.modules)'
+    code = 'import sys, emotionwave.player.player; assert not {"matplotlib", "soundfile", "pretty_midi", "pygame", "torch"} & set(sys.modules)'
     subprocess.run([sys.executable, '-c', code], check=True, cwd=Path(__file__).parent.parent)
 
 

@@ -8,275 +8,336 @@ __all__ = ['GENRES', 'COLUMNS', 'STEP_T', 'STEP_N', 'TrainConfig', 'Fragments', 
 
 # %% ../../nbs/076_data.batches.ipynb #00000002
 from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING
 import numpy as np
 import torch
 from ..music.modes import spell_major
 from ..music.texture import bar_classes, rhythm_polyphony, tempo_class
-from ..music.tokens import BAR, PITCH, shift, Tokenizer
-from ..networks.vae import condition_row, condition_slice, ModelConfig
+from ..music.tokens import BAR, PITCH, Tokenizer, shift
+from ..networks.vae import ModelConfig, condition_row, condition_slice
+if TYPE_CHECKING: import pandas as pd
 
 # %% ../../nbs/076_data.batches.ipynb #00000005
-_KINDS = {int: (int, 'a whole number'), float: ((int, float), 'a number'), bool: (bool, 'true or false')}
-_SHARES = 'decay wake floor beta2 drop drop_other blur retime articulation skeleton whole'.split()
+_KINDS = {int: (int, "a whole number"), float: ((int, float), "a number"), bool: (bool, "true or false")}
+_SHARES = ("decay wake floor beta2 drop drop_other blur retime articulation skeleton whole").split()
 
 @dataclass(frozen=True)
 class TrainConfig:
     "How to train; travels inside the checkpoint."
-    steps: int = 7_000             # optimizer steps in all
-    batch_tokens: int = 7_000      # tokens of a batch, padding included
-    batch: int = 0                 # fragments of a batch; 0 for as many as `batch_tokens` holds
-    lr: float = 1.2e-3             # highest learning rate
-    warmup: int = 200              # steps of linear rise
-    decay: float = .35             # share of the steps, at the end, in which the rate falls
-    cosine: int = 0                # steps after the warm-up in which the rate falls along a cosine, to stay at the floor; 0 for hold, then `decay`
-    floor: float = .01             # what it falls to, as a share of the highest
-    beta2: float = .98             # AdamW's memory of squared gradients
-    weight_decay: float = .05      # AdamW's, on matrices; at 0 it is Adam
-    clip: float = 1.               # largest norm of the gradient
-    bf16: bool = None              # multiply matrices in bfloat16; `None` for what is faster when the run begins
-    beta: float = .1               # weight of the divergence, risen to over `beta_warmup`
-    beta_warmup: int = 1_000       # steps
-    beta_start: int = 0            # steps before which it is 0
-    beta_cycle: int = 0            # steps of a cycle in the first half of which it rises from 0 to `beta`, again and again; 0 for one rise
-    free_bits: float = .25         # nats a latent dimension and bar that cost nothing
-    bag: float = .5                # weight of naming a bar's notes from its latent alone, where the network does
-    hush: float = 1.               # weight of not letting the latent tell valence and mode, where the network has an eavesdropper
-    wake: float = .48              # share of all steps, at the beginning, in which both are 0 (as `decay` it moves when a run is prolonged), so that the decoder finds the skeleton before the latent has much to say
-    drop: float = .12              # share of examples whose valence is unknown, so that guidance has something to differ from
-    drop_other: float = .2         # the same for each other condition
-    blur: float = 1.               # share of examples whose encoder reads other dynamics and, of these, half another octave
-    retime: float = .4             # share of examples whose encoder reads other rhythms, or fewer notes
-    articulation: float = .85      # share of examples in which the lengths of notes are scaled, in what the encoder reads and in the skeleton
-    spell: bool = True             # spell every piece in major for the encoder, so that it doesn't know the mode
-    absolute: bool = False         # learn on pitches as written rather than relative to the tonic
-    skeleton: float = .7           # share of examples that are shown any skeleton at all; at 0 validation shows none either
-    whole: float = .4              # share of examples that show the whole skeleton; the rest show a share drawn evenly from 0 to 1
-    people: int = 3                # how many times an epoch holds what people labelled
-    sharpen: float = 2.5           # how much pseudo-labels are drawn away from .5
-    threads: int = 2               # CPU threads
-    seed: int = 0                  # of everything random
+    steps: int = 7_000  # optimizer steps in all
+    batch_tokens: int = 7_000  # tokens of a batch, padding included
+    batch: int = 0  # fragments of a batch; 0 for as many as `batch_tokens` holds
+    lr: float = 1.2e-3  # highest learning rate
+    warmup: int = 200  # steps of linear rise
+    decay: float = .35  # share of the steps, at the end, in which the rate falls
+    cosine: int = 0  # steps after the warm-up in which the rate falls along a cosine; 0: hold, then `decay`
+    floor: float = .01  # what it falls to, as a share of the highest
+    beta2: float = .98  # AdamW's memory of squared gradients
+    weight_decay: float = .05  # AdamW's, on matrices; at 0 it is Adam
+    clip: float = 1.  # largest norm of the gradient
+    bf16: bool = None  # multiply matrices in bfloat16; `None`: what is faster when the run begins
+    beta: float = .1  # weight of the divergence, risen to over `beta_warmup`
+    beta_warmup: int = 1_000  # steps
+    beta_start: int = 0  # steps before which it is 0
+    beta_cycle: int = 0  # steps of a cycle; in the first half it rises from 0 to `beta`; 0 for one rise
+    free_bits: float = .25  # nats a latent dimension and bar that cost nothing
+    bag: float = .5  # weight of naming a bar's notes from its latent alone, where the network does
+    hush: float = 1.  # weight of hiding valence and mode from the adversary, where the network has one
+    wake: float = .48  # share of all steps, at the start, in which both are 0: the skeleton is learnt first
+    drop: float = .12  # share of examples whose valence is unknown, for guidance to differ from
+    drop_other: float = .2  # the same for each other condition
+    blur: float = 1.  # share of examples whose encoder reads other dynamics; half of these another octave
+    retime: float = .4  # share of examples whose encoder reads other rhythms, or fewer notes
+    articulation: float = .85  # share of examples whose notes are scaled in length, for encoder and skeleton
+    spell: bool = True  # spell every piece in major for the encoder, so that it doesn't know the mode
+    absolute: bool = False  # learn on pitches as written rather than relative to the tonic
+    skeleton: float = .7  # share of examples that are shown any skeleton; at 0 validation shows none either
+    whole: float = .4  # share that is shown the whole skeleton; the others see a share drawn from 0 to 1
+    people: int = 3  # how many times an epoch holds what people labelled
+    sharpen: float = 2.5  # how much pseudo-labels are drawn away from .5
+    threads: int = 2  # CPU threads
+    seed: int = 0  # of everything random
 
     def __post_init__(self):
-        for f in fields(self):
-            value, (kind, said) = getattr(self, f.name), _KINDS[f.type]
-            if value is None and f.default is None: continue
-            if not isinstance(value, kind) or isinstance(value, bool) != (f.type is bool): raise ValueError(f'{f.name} must be {said}, got {value!r}')
-            if not 0 <= value < float('inf'): raise ValueError(f'{f.name} must not be negative, got {value}' if value < 0 else f'{f.name} must be finite, got {value}')
-            if f.name in _SHARES and value > 1: raise ValueError(f'{f.name} is a share from 0 to 1, got {value}')
-        for k in ('steps', 'batch_tokens', 'threads'):
-            if getattr(self, k) < 1: raise ValueError(f'{k} must be at least 1, got {getattr(self, k)}')
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if value is not None or field.default is not None: self._check(field.name, value, field.type)
+        for name in ("steps", "batch_tokens", "threads"):
+            value = getattr(self, name)
+            if value < 1: raise ValueError(f"{name} must be at least 1, got {value}")
+
+    @staticmethod
+    def _check(name, value, kind):
+        kinds, said = _KINDS[kind]
+        if not isinstance(value, kinds) or isinstance(value, bool) != (kind is bool):
+            raise ValueError(f"{name} must be {said}, got {value!r}")
+        if value < 0: raise ValueError(f"{name} must not be negative, got {value}")
+        if not value < float("inf"): raise ValueError(f"{name} must be finite, got {value}")
+        if name in _SHARES and value > 1: raise ValueError(f"{name} is a share from 0 to 1, got {value}")
 
 # %% ../../nbs/076_data.batches.ipynb #00000009
-GENRES = ('pop', 'game', 'classical', 'jazz')    # classes of the genre condition
-COLUMNS = ['ids', 'bar_start', 'mode', 'label_source', 'valence', 'arousal_source', 'arousal', 'genre', 'bpm', 'grid', 'split', 'tonic', 'piece']   # of a formatted folder, that are read
+GENRES = ("pop", "game", "classical", "jazz")  # classes of the genre condition
+COLUMNS = ["ids", "bar_start", "mode", "label_source", "valence", "arousal_source", "arousal", "genre", "bpm",
+           "grid", "split", "tonic", "piece"]  # of a formatted folder, that are read
+
+def _ends(parts):
+    "Where each part begins when all lie end to end, and where the last ends: (R+1,)."
+    return np.append(0, np.cumsum([len(part) for part in parts]))
+
+def _shares(p, source, sharpen):
+    "Weights of low and high; None where nothing is known. The labeller's opinions are sharpened."
+    if p is None or np.isnan(p): return None
+    p = (p - .5) * (sharpen if source == "labeller" else 1) + .5
+    p = float(np.clip(p, 0, 1))
+    return [1 - p, p]
+
+def _conditions(row, model, sharpen):
+    "Weights (W,) of the conditions that a fragment has as a whole."
+    values = dict(
+        valence=_shares(row.valence, row.label_source, sharpen),
+        arousal=_shares(row.arousal, row.arousal_source, sharpen),
+        mode=int(row.mode == "major"),
+        genre=GENRES.index(row.genre) if row.genre in GENRES else None,
+        tempo=tempo_class(row.bpm, row.grid))
+    return condition_row(model, **{k: v for k, v in values.items() if k in model.conditions})
 
 class Fragments:
     "The fragments of one split, flat in memory."
     def __init__(self,
-        rows,              # `load_dataset` rows of one split
-        tokenizer:Tokenizer,
-        model:ModelConfig, # says which conditions there are
-        sharpen:float=1.,  # how much pseudo-labels are drawn away from .5
-        absolute:bool=False, # put pitches back to what was written; note tables stay relative to the tonic, and `up` leads from there
+        rows: "pd.DataFrame",  # `load_dataset` rows of one split, with `COLUMNS`
+        tokenizer: Tokenizer,
+        model: ModelConfig,  # says which conditions there are
+        sharpen: float = 1.,  # how much pseudo-labels are drawn away from .5
+        absolute: bool = False,  # pitches as written; note tables stay relative, and `up` leads from there
     ):
-        if not len(rows): raise ValueError('no fragments in this split; format more songs or choose another split')
-        ids = [np.asarray(i, np.int16) for i in rows['ids']]
+        if not len(rows):
+            raise ValueError("no fragments in this split; format more songs or choose another split")
+        ids = [np.asarray(i, np.int16) for i in rows["ids"]]
         notes = [tokenizer.notes(i).astype(np.int16) for i in ids]
-        self.id_at, self.note_at = (np.append(0, np.cumsum([len(x) for x in xs])) for xs in (ids, notes))
+        self.id_at, self.note_at = _ends(ids), _ends(notes)
         self.ids, self.notes = np.concatenate(ids), np.concatenate(notes)
-        self.up = np.array([-shift(t) if absolute else 0 for t in rows['tonic']])        # (R,) semitones
+        self.up = np.array([-shift(t) if absolute else 0 for t in rows["tonic"]])  # (R,) semitones
         self.ids = self._raised(tokenizer)
-        self.length, self.bars = np.diff(self.id_at), np.array([len(b) - 1 for b in rows['bar_start']])
-        self.minor = (rows['mode'] == 'minor').to_numpy()
-        self.people = (rows['label_source'].notna() & (rows['label_source'] != 'labeller')).to_numpy()
-        self.conditions = torch.stack([self._row(model, sharpen, *r) for r in
-            zip(rows['valence'], rows['label_source'], rows['arousal'], rows['arousal_source'], rows['mode'], rows['genre'], rows['bpm'], rows['grid'])])     # (R, W)
+        self.length = np.diff(self.id_at)
+        self.bars = np.array([len(start) - 1 for start in rows["bar_start"]])
+        self.minor = (rows["mode"] == "minor").to_numpy()
+        self.people = (rows["label_source"].notna() & (rows["label_source"] != "labeller")).to_numpy()
+        known = [_conditions(row, model, sharpen) for row in rows.itertuples()]
+        self.conditions = torch.stack(known)  # (R, W)
         self.bar_at = np.append(0, np.cumsum(self.bars))
-        self.by_bar = {k: v.astype(np.int8) for k, v in self._classes(tokenizer).items() if k in model.conditions}
+        classes = self._classes(tokenizer)
+        self.by_bar = {k: v.astype(np.int8) for k, v in classes.items() if k in model.conditions}
 
     def _raised(self, tokenizer):
         "Ids whose pitches are `up` higher; what leaves the vocabulary's range stands at its end."
-        ids, up, pitches = self.ids.copy(), np.repeat(self.up, np.diff(self.id_at)), tokenizer.ids('Pitch')
+        ids, up, pitches = self.ids.copy(), np.repeat(self.up, np.diff(self.id_at)), tokenizer.ids("Pitch")
         at = tokenizer.kind[ids] == PITCH
         ids[at] = np.clip(ids[at] + up[at], min(pitches), max(pitches))
         return ids
 
-    @staticmethod
-    def _row(model, sharpen, valence, source, arousal, arousal_source, mode, genre, bpm, grid):
-        def shares(p, source):                                                # of low and high
-            if p is None or np.isnan(p): return None
-            p = float(np.clip((p - .5) * (sharpen if source == 'labeller' else 1) + .5, 0, 1))
-            return [1 - p, p]
-        values = dict(valence=shares(valence, source), arousal=shares(arousal, arousal_source), mode=int(mode == 'major'),
-                      genre=GENRES.index(genre) if genre in GENRES else None, tempo=tempo_class(bpm, grid))
-        return condition_row(model, **{k: v for k, v in values.items() if k in model.conditions})
-
     def _classes(self, tokenizer):
         "Classes of every bar of every fragment, end to end; a note doesn't sound beyond its fragment."
         at = np.flatnonzero(tokenizer.kind[self.ids] == BAR)
-        steps, first = tokenizer.steps[self.ids[at + 1]], np.repeat(self.bar_at[:-1], np.diff(self.note_at))
-        return bar_classes(*rhythm_polyphony(first + self.notes[:, 0], self.notes[:, 1], tokenizer.durations[self.notes[:, 4]], steps,
-                                             np.repeat(self.bar_at[1:], self.bars)))
+        steps = tokenizer.steps[self.ids[at + 1]]  # of each bar
+        bar = np.repeat(self.bar_at[:-1], np.diff(self.note_at)) + self.notes[:, 0]
+        duration, last = tokenizer.durations[self.notes[:, 4]], np.repeat(self.bar_at[1:], self.bars)
+        return bar_classes(*rhythm_polyphony(bar, self.notes[:, 1], duration, steps, last))
 
-    def conditions_of(self, rows, model):
-        "Weights (B, K, W) of all conditions; bars that aren't there are like the last."
+    def conditions_of(self,
+        rows: np.ndarray,  # (B,) fragment numbers
+        model: ModelConfig,
+    ) -> torch.Tensor:  # (B, K, W)
+        "Weights of all conditions, bar by bar; bars that aren't there are like the last."
         K, out = self.bars[rows].max(), self.conditions[torch.as_tensor(rows)]
         out = out[:, None].repeat(1, K, 1)
-        at = torch.as_tensor(self.bar_at[rows][:, None] + np.minimum(np.arange(K), self.bars[rows][:, None] - 1))   # (B, K)
+        in_fragment = np.minimum(np.arange(K), self.bars[rows][:, None] - 1)
+        at = torch.as_tensor(self.bar_at[rows][:, None] + in_fragment)  # (B, K)
         for name, classes in self.by_bar.items():
             part = condition_slice(model, name)
-            out[..., part] = torch.nn.functional.one_hot(1 + torch.as_tensor(classes)[at].long(), part.stop - part.start).float()
+            of_bar = 1 + torch.as_tensor(classes)[at].long()
+            out[..., part] = torch.nn.functional.one_hot(of_bar, part.stop - part.start).float()
         return out
 
     def __len__(self): return len(self.length)
 
 # %% ../../nbs/076_data.batches.ipynb #0000000e
-STEP_T, STEP_N = 64, 32        # lengths of ids and of note tables are rounded up to multiples of these
+STEP_T, STEP_N = 64, 32  # lengths of ids and of note tables are rounded up to multiples of these
 
 def plan_batches(
-    data:Fragments,
-    config:TrainConfig,
-    epoch:int,
-    share:int=1,       # processes that share a batch: its fragments are a multiple of these
-)->list:               # of arrays of fragment numbers, in random order
+    data: Fragments,
+    config: TrainConfig,
+    epoch: int,
+    share: int = 1,  # processes that share a batch: its fragments are a multiple of these
+) -> list[np.ndarray]:  # of fragment numbers, in random order
     "Draw the batches of an epoch: fragments of one size together, those labelled by people more often."
     rng = np.random.default_rng([config.seed, 1, epoch])
-    rows = rng.permutation(np.repeat(np.arange(len(data)), np.where(data.people, max(config.people, 1), 1)))
+    times = np.where(data.people, max(config.people, 1), 1)
+    rows = rng.permutation(np.repeat(np.arange(len(data)), times))
     size, out = -(-data.length[rows] // STEP_T), []
     for s in np.unique(size):
         part, n = rows[size == s], config.batch or max(config.batch_tokens // (s * STEP_T), 1)
         n = max(n // share, 1) * share
-        part = np.resize(part, -(-len(part) // n) * n)                        # the last batch is filled up from the first
+        part = np.resize(part, -(-len(part) // n) * n)  # the last batch is filled up from the first
         out += list(part.reshape(-1, n))
     return [out[i] for i in rng.permutation(len(out))]
 
 # %% ../../nbs/076_data.batches.ipynb #00000012
 def scale_lengths(
-    notes,             # (B, N, 5) note tables, -1 is padding
-    on,                # (B,) bool, which examples
-    rng,               # a numpy generator
-    durations:int=60,  # how many duration indices there are
-)->np.ndarray:         # a copy
-    "Play these examples more staccato or more legato, by a factor from a third to three; in three of ten of them all notes become equally short."
+    notes: np.ndarray,  # (B, N, 5) note tables, -1 is padding
+    on: np.ndarray,  # (B,) bool, which examples
+    rng: np.random.Generator,
+    durations: int = 60,  # how many duration indices there are
+) -> np.ndarray:  # a copy
+    "Play these examples more staccato or legato, up to threefold; three in ten in equal short notes."
     notes, length = notes.copy(), notes[..., 4]
-    scaled = np.clip(np.round((length + 1) * np.where(on, 2 ** rng.uniform(-1.5, 1.5, len(notes)), 1)[:, None]) - 1, 0, durations - 1)
+    factor = np.where(on, 2 ** rng.uniform(-1.5, 1.5, len(notes)), 1)[:, None]
+    scaled = np.clip(np.round((length + 1) * factor) - 1, 0, durations - 1)
     scaled[on & (rng.random(len(notes)) < .3)] = 0
     notes[..., 4] = np.where(notes[..., 0] >= 0, scaled, -1)
     return notes
 
+_FEWER, _COARSER, _SCATTERED = range(3)
+
 def retimed(
-    notes,             # (B, N, 5) note tables, -1 is padding
-    on,                # (B,) bool, which examples
-    rng,               # a numpy generator
-)->np.ndarray:         # a copy that doesn't tell how busy and how full its bars are
-    "In a third of these examples leave out a share of the notes, in a third lay them on a coarser grid, in a third scatter them over the bar."
-    B, there, position, how = len(notes), notes[..., 0] >= 0, notes[..., 1], np.where(on, rng.integers(0, 3, len(notes)), -1)[:, None]
-    coarse = rng.choice([6, 12, 24, 48], (B, 1))
-    scattered = np.clip(position + 3 * rng.integers(-4, 5, position.shape) * (rng.random(position.shape) < rng.random((B, 1))), 0, position.max(1, keepdims=True))
-    position = np.where(how == 1, position // coarse * coarse, np.where(how == 2, scattered, position))
-    keep = there & ((how != 0) | (rng.random(position.shape) < rng.uniform(.2, 1, (B, 1))))
-    notes = notes.copy(); notes[..., 1] = position
+    notes: np.ndarray,  # (B, N, 5) note tables, -1 is padding
+    on: np.ndarray,  # (B,) bool, which examples
+    rng: np.random.Generator,
+) -> np.ndarray:  # a copy that doesn't tell how busy and how full its bars are
+    "Leave notes out, lay them on a coarser grid, or scatter them: each in a third of these examples."
+    B, there, position = len(notes), notes[..., 0] >= 0, notes[..., 1]
+    how = np.where(on, rng.integers(0, 3, B), -1)[:, None]
+    grid = rng.choice([6, 12, 24, 48], (B, 1))
+    steps = 3 * rng.integers(-4, 5, position.shape)
+    is_moved = rng.random(position.shape) < rng.random((B, 1))
+    scattered = np.clip(position + steps * is_moved, 0, position.max(1, keepdims=True))
+    coarser = np.where(how == _COARSER, position // grid * grid, position)
+    position = np.where(how == _SCATTERED, scattered, coarser)
+    keep = there & ((how != _FEWER) | (rng.random(position.shape) < rng.uniform(.2, 1, (B, 1))))
+    notes = notes.copy()
+    notes[..., 1] = position
     return np.where(keep[..., None], notes, -1)
 
 def blur(
-    notes,             # (B, N, 5) note tables, -1 is padding
-    config:TrainConfig,
-    rng,               # a numpy generator
-    pitches:int=101,   # how many pitch indices there are
-    levels:int=32,     # how many velocity indices there are
-)->np.ndarray:         # a copy in which dynamics and octave can't be trusted
+    notes: np.ndarray,  # (B, N, 5) note tables, -1 is padding
+    config: TrainConfig,
+    rng: np.random.Generator,
+    pitches: int = 101,  # how many pitch indices there are
+    levels: int = 32,  # how many velocity indices there are
+) -> np.ndarray:  # a copy in which dynamics and octave can't be trusted
     "Change dynamics for a share of the examples, and for half of these the octave."
     notes, B = notes.copy(), len(notes)
     there, pitch, velocity = notes[..., 0] >= 0, notes[..., 2], notes[..., 3]
     on = rng.random(B) < config.blur
     scale, offset = rng.uniform(.5, 1.5, (B, 1)), rng.uniform(-6, 6, (B, 1))
-    velocity = np.where(on[:, None], np.clip(np.round(velocity * scale + offset), 0, levels - 1), velocity)
+    louder = np.clip(np.round(velocity * scale + offset), 0, levels - 1)
+    velocity = np.where(on[:, None], louder, velocity)
     moved = pitch + np.where(on & (rng.random(B) < .5), rng.choice([-12, 12], B), 0)[:, None]
     pitch = np.where((moved >= 0) & (moved < pitches), moved, pitch)
     notes[..., 2], notes[..., 3] = np.where(there, pitch, -1), np.where(there, velocity, -1)
     return notes
 
-# %% ../../nbs/076_data.batches.ipynb #00000015
+# %% ../../nbs/076_data.batches.ipynb #00000016
 def raised(
-    notes,             # (B, N, 5) note tables, -1 is padding
-    up,                # (B,) semitones
-    pitches:int=101,   # how many pitch indices there are
-)->np.ndarray:         # a copy
+    notes: np.ndarray,  # (B, N, 5) note tables, -1 is padding
+    up: np.ndarray,  # (B,) semitones
+    pitches: int = 101,  # how many pitch indices there are
+) -> np.ndarray:  # a copy
     "Move each example's pitches."
     notes = notes.copy()
-    notes[..., 2] = np.where(notes[..., 0] >= 0, np.clip(notes[..., 2] + up[:, None], 0, pitches - 1), -1)
+    higher = np.clip(notes[..., 2] + up[:, None], 0, pitches - 1)
+    notes[..., 2] = np.where(notes[..., 0] >= 0, higher, -1)
     return notes
 
-def pad(rows, step=1, fill=-1):
-    "Stack arrays of different first dimension, padded with `fill` to a multiple of `step`."
+def pad(
+    rows: list[np.ndarray],  # of (N, ...), of different N
+    step: int = 1,  # the longest is rounded up to a multiple of it
+    fill: int = -1,
+) -> np.ndarray:  # (B, N, ...)
+    "Stack arrays of different length."
     longest = -(-max(len(r) for r in rows) // step) * step
     out = np.full((len(rows), longest, *rows[0].shape[1:]), fill, np.int64)
     for o, r in zip(out, rows): o[:len(r)] = r
     return out
 
 def hide(
-    notes,             # (B, N, 5) note tables, -1 is padding
-    config:TrainConfig,
-    rng,               # a numpy generator
-)->np.ndarray:         # a copy in which notes that aren't shown are -1
+    notes: np.ndarray,  # (B, N, 5) note tables, -1 is padding
+    config: TrainConfig,
+    rng: np.random.Generator,
+) -> np.ndarray:  # a copy in which notes that aren't shown are -1
     "Hide a share of each example's notes, drawn anew for each."
     keep = np.where(rng.random(len(notes)) < config.whole, 1., rng.random(len(notes)))[:, None]
     notes = np.where((rng.random(notes.shape[:2]) < keep)[..., None], notes, -1)
-    return np.where((rng.random(len(notes)) < config.skeleton)[:, None, None], notes, -1) if config.skeleton < 1 else notes
+    if config.skeleton == 1: return notes
+    return np.where((rng.random(len(notes)) < config.skeleton)[:, None, None], notes, -1)
 
 def drop(
-    conditions,        # (B, K, W) weights, changed in place
-    config:TrainConfig,
-    model:ModelConfig,
-    rng,               # a numpy generator
-):
+    conditions: torch.Tensor,  # (B, K, W) weights, changed in place
+    config: TrainConfig,
+    model: ModelConfig,
+    rng: np.random.Generator,
+) -> None:
     "Make conditions unknown for a share of the examples, the mode wherever the valence is."
-    felt = rng.random(len(conditions)) < config.drop
+    is_open = rng.random(len(conditions)) < config.drop  # how it feels is unknown
     for name in model.conditions:
         at, gone = condition_slice(model, name), rng.random(len(conditions)) < config.drop_other
-        gone = torch.as_tensor(felt if name == 'valence' else felt | gone if name == 'mode' else gone)
-        conditions[gone, :, at] = 0.; conditions[gone, :, at.start] = 1.
+        if name == "valence": gone = is_open
+        if name == "mode": gone = is_open | gone
+        gone = torch.as_tensor(gone)
+        conditions[gone, :, at] = 0.
+        conditions[gone, :, at.start] = 1.
 
+# %% ../../nbs/076_data.batches.ipynb #00000017
 def disguised(
-    data:Fragments,
-    rows,              # fragment numbers
-    notes,             # (B, N, 5) their note tables, relative to the tonic
-    config:TrainConfig,
-    tokenizer:Tokenizer,
-    rng=None,          # a numpy generator; `None` blurs nothing and shows all
-)->tuple:              # what the encoder sees and what is shown of the skeleton, both (B, N, 5)
+    data: Fragments,
+    rows: np.ndarray,  # (B,) fragment numbers
+    notes: np.ndarray,  # (B, N, 5) their note tables, relative to the tonic
+    config: TrainConfig,
+    tokenizer: Tokenizer,
+    rng: np.random.Generator | None = None,  # None blurs nothing and shows all
+) -> tuple[np.ndarray, np.ndarray]:  # what the encoder sees and the skeleton that is shown: (B, N, 5) each
     "Make of the notes what the network may see of them."
-    pitches, levels, durations = (len(tokenizer.ids(k)) for k in ('Pitch', 'Velocity', 'Duration'))
-    seen = spell_major(notes, data.minor[rows], tokenizer.config.pitch_range[0]) if config.spell else notes
-    shown = seen if config.absolute else notes                                # steps are those of C major then, and mustn't tell the mode
+    pitches, levels, durations = (len(tokenizer.ids(k)) for k in ("Pitch", "Velocity", "Duration"))
+    lowest = tokenizer.config.pitch_range[0]
+    seen = spell_major(notes, data.minor[rows], lowest) if config.spell else notes
+    shown = seen if config.absolute else notes  # steps are those of C major then, and mustn't tell the mode
     if rng is not None:
         seen = blur(seen, config, rng, pitches, levels)
         on = rng.random(len(rows)) < config.articulation
         shown = scale_lengths(shown, on, rng, durations)
-        seen[..., 4] = shown[..., 4]                                          # one disguise for both: what one hides the other doesn't tell
+        seen[..., 4] = shown[..., 4]  # one disguise for both: what one hides the other doesn't tell
         shown = hide(shown, config, rng)
         seen = retimed(seen, rng.random(len(rows)) < config.retime, rng)
     if not config.skeleton: shown = np.full_like(shown, -1)
-    return (raised(seen, data.up[rows], pitches), raised(shown, data.up[rows], pitches)) if config.absolute else (seen, shown)
+    if not config.absolute: return seen, shown
+    return raised(seen, data.up[rows], pitches), raised(shown, data.up[rows], pitches)
 
-# %% ../../nbs/076_data.batches.ipynb #00000016
+# %% ../../nbs/076_data.batches.ipynb #00000019
+def _long(x):
+    "A tensor of whole numbers."
+    return torch.as_tensor(np.ascontiguousarray(x), dtype=torch.long)
+
+def _parts(flat, at, rows):
+    "What belongs to each of these fragments, of all end to end."
+    return [flat[at[row]:at[row + 1]] for row in rows]
+
 def make_batch(
-    data:Fragments,
-    rows,              # fragment numbers
-    config:TrainConfig,
-    model:ModelConfig,
-    tokenizer:Tokenizer,
-    rng=None,          # a numpy generator; `None` blurs nothing and shows all, for validation
-)->dict:               # inputs of the model, and `targets` (B, T) and `there` (B, K)
-    "Lay fragments out as tensors: input ids, bars, what the encoder sees, what is shown of the skeleton, conditions."
-    ids = pad([data.ids[data.id_at[r]:data.id_at[r + 1]] for r in rows], STEP_T)     # (B, T)
-    notes = pad([data.notes[data.note_at[r]:data.note_at[r + 1]] for r in rows], STEP_N)
+    data: Fragments,
+    rows: np.ndarray,  # (B,) fragment numbers
+    config: TrainConfig,
+    model: ModelConfig,
+    tokenizer: Tokenizer,
+    rng: np.random.Generator | None = None,  # None blurs nothing and shows all, for validation
+) -> dict:  # inputs of the model, and `targets` (B, T) and `there` (B, K)
+    "Lay fragments out as tensors: input ids, bars, what the encoder sees, what is shown, conditions."
+    ids = pad(_parts(data.ids, data.id_at, rows), STEP_T)  # (B, T)
+    notes = pad(_parts(data.notes, data.note_at, rows), STEP_N)
     bar = np.cumsum(ids == tokenizer.first[BAR], 1).clip(1) - 1
-    inputs, targets = np.where(ids < 0, tokenizer.pad_id, ids), np.pad(ids[:, 1:], ((0, 0), (0, 1)), constant_values=-1)
+    inputs = np.where(ids < 0, tokenizer.pad_id, ids)
+    targets = np.pad(ids[:, 1:], ((0, 0), (0, 1)), constant_values=-1)
     targets[np.arange(len(rows)), data.length[rows] - 1] = tokenizer.eos_id
     seen, shown = disguised(data, rows, notes, config, tokenizer, rng)
     conditions = data.conditions_of(rows, model)
     if rng is not None: drop(conditions, config, model, rng)
-    as_long = lambda x: torch.as_tensor(np.ascontiguousarray(x), dtype=torch.long)
-    return dict(ids=as_long(inputs), bar=as_long(bar), notes=as_long(seen), skeleton=as_long(shown), conditions=conditions,
-                targets=as_long(targets), there=torch.arange(conditions.shape[1]) < torch.as_tensor(data.bars[rows])[:, None])
+    there = torch.arange(conditions.shape[1]) < torch.as_tensor(data.bars[rows])[:, None]
+    return dict(ids=_long(inputs), bar=_long(bar), notes=_long(seen), skeleton=_long(shown),
+                conditions=conditions, targets=_long(targets), there=there)

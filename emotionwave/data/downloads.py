@@ -7,6 +7,7 @@ __all__ = ['sources', 'Source', 'unpack', 'source_of', 'download']
 
 # %% ../../nbs/071_data.downloads.ipynb #00000002
 import gzip, hashlib, json, os, re, shutil, stat, tarfile, tempfile, time, zipfile, zlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,38 +17,57 @@ class Source:
     "Where a public corpus is fetched, and how what arrives is checked."
     name: str
     url: str  # of a zip or tar archive
-    check: str  # "sha256:...", "md5:...", "record:" and the address of Zenodo's record of the file, or "commit:" and its id
+    check: str  # "sha256:...", "md5:...", "commit:" and its id, or "record:" and its address on Zenodo
     licence: str
     page: str  # to read about it
     size_mb: float | None = None  # of the archive, about; None where it is not stated
     inside: tuple = ()  # archives in the archive, unpacked where they lie
     beside: tuple = ()  # (name, url) of further files
 
-_github = lambda repository, commit: (f"https://github.com/{repository}/archive/{commit}.zip", f"commit:{commit}")
-_zenodo = lambda record, file: f"https://zenodo.org/api/records/{record}/files/{file}"
+def _on_github(name, repository, commit, licence, **more):
+    "A corpus as it was at one commit of a repository."
+    page = f"https://github.com/{repository}"
+    return Source(name, f"{page}/archive/{commit}.zip", f"commit:{commit}", licence, page, **more)
 
-sources = {s.name: s for s in (
+def _on_zenodo(name, record, file, licence, size_mb, **more):
+    "A corpus in a record of Zenodo, which says its checksum."
+    at = f"https://zenodo.org/api/records/{record}/files/{file}"
+    page = f"https://zenodo.org/records/{record}"
+    return Source(name, f"{at}/content", f"record:{at}", licence, page, size_mb, **more)
+
+_PIJAMA_TABLE = ("https://raw.githubusercontent.com/almostimplemented/PiJAMA/"
+                 "e43553c0acaa3740830e448de999bc1916182ec2/pijama.csv")
+
+# %% ../../nbs/071_data.downloads.ipynb #00000007
+_all_sources = [
     # address and md5 as in MusPy's muspy/datasets/emopia.py (github.com/salu133445/muspy)
-    Source("EMOPIA", "https://zenodo.org/record/5257995/files/EMOPIA_2.2.zip", "md5:bad5171786a4898f37fc2678e99afd94", "CC BY-NC-SA 4.0", "https://zenodo.org/record/5257995"),
+    Source("EMOPIA", "https://zenodo.org/record/5257995/files/EMOPIA_2.2.zip",
+           "md5:bad5171786a4898f37fc2678e99afd94", "CC BY-NC-SA 4.0", "https://zenodo.org/record/5257995"),
     # no quotation of its md5 but one, in a script; Zenodo's own record is asked
-    Source("EMOPIA-1.0", _zenodo(5090631, "EMOPIA_1.0.zip") + "/content", "record:" + _zenodo(5090631, "EMOPIA_1.0.zip"), "CC BY-NC-SA 4.0", "https://zenodo.org/record/5090631", 5.5),
+    _on_zenodo("EMOPIA-1.0", 5090631, "EMOPIA_1.0.zip", "CC BY-NC-SA 4.0", 5.5),
     # the commit that has vgmidi_labelled.csv and labelled/phrases.zip, in an index of public repositories
-    Source("VGMIDI", *_github("lucasnfe/vgmidi", "01b6e0dcaa30ba8b2a93f3a050653023b9306976"), "none stated", "https://github.com/lucasnfe/vgmidi", inside=("labelled/phrases.zip",)),
-    # address and sha256 as on the publisher's page, magenta.withgoogle.com/datasets/maestro
-    Source("MAESTRO", "https://storage.googleapis.com/magentadata/datasets/maestro/v3.0.0/maestro-v3.0.0-midi.zip",
-           "sha256:70470ee253295c8d2c71e6d9d4a815189e35c89624b76d22fce5a019d5dde12c", "CC BY-NC-SA 4.0", "https://magenta.withgoogle.com/datasets/maestro", 56),
+    _on_github("VGMIDI", "lucasnfe/vgmidi", "01b6e0dcaa30ba8b2a93f3a050653023b9306976", "none stated",
+               inside=("labelled/phrases.zip",)),
+    # address and sha256 as on the publisher's page
+    Source("MAESTRO", "https://storage.googleapis.com/magentadata/datasets/maestro/v3.0.0/"
+           "maestro-v3.0.0-midi.zip",
+           "sha256:70470ee253295c8d2c71e6d9d4a815189e35c89624b76d22fce5a019d5dde12c", "CC BY-NC-SA 4.0",
+           "https://magenta.withgoogle.com/datasets/maestro", 56),
     # the commit that several published studies name as theirs
-    Source("POP909", *_github("music-x-lab/POP909-Dataset", "d83e6edba6872a704f5d3b8b32f5cb540088dae6"), "MIT", "https://github.com/music-x-lab/POP909-Dataset"),
+    _on_github("POP909", "music-x-lab/POP909-Dataset", "d83e6edba6872a704f5d3b8b32f5cb540088dae6", "MIT"),
     # Zenodo's record of the Compound Word Transformer's corpus; no quotation of its checksum was found
-    Source("Pop1K7", _zenodo(13167761, "Pop1K7.zip") + "/content", "record:" + _zenodo(13167761, "Pop1K7.zip"), "none stated; see its page", "https://zenodo.org/records/13167761", 302.7),
+    _on_zenodo("Pop1K7", 13167761, "Pop1K7.zip", "none stated; see its page", 302.7),
     # the commit that several published studies name as theirs
-    Source("ASAP", *_github("fosfrancesco/asap-dataset", "afc815c75c42e83a79c03feb6da8a35e77d4c6b8"), "CC BY-NC-SA 4.0", "https://github.com/fosfrancesco/asap-dataset"),
-    # record and file as in scripts/download_midi.py of github.com/almostimplemented/PiJAMA, whose table of recordings has no checksum; these are the transcriptions with pedal
-    Source("PiJAMA", _zenodo(8354955, "midi_kong.zip") + "/content", "record:" + _zenodo(8354955, "midi_kong.zip"), "CC BY-NC 3.0", "https://zenodo.org/records/8354955",
-           beside=(("pijama.csv", "https://raw.githubusercontent.com/almostimplemented/PiJAMA/e43553c0acaa3740830e448de999bc1916182ec2/pijama.csv"),)),
-)}
+    _on_github("ASAP", "fosfrancesco/asap-dataset", "afc815c75c42e83a79c03feb6da8a35e77d4c6b8",
+               "CC BY-NC-SA 4.0"),
+    # record and file as in scripts/download_midi.py of github.com/almostimplemented/PiJAMA, whose table of
+    # recordings has no checksum; these are the transcriptions with pedal
+    _on_zenodo("PiJAMA", 8354955, "midi_kong.zip", "CC BY-NC 3.0", None,
+               beside=(("pijama.csv", _PIJAMA_TABLE),)),
+]
+sources = {s.name: s for s in _all_sources}
 
-# %% ../../nbs/071_data.downloads.ipynb #00000008
+# %% ../../nbs/071_data.downloads.ipynb #0000000a
 _MOST_BYTES = 8 << 30  # of an archive, and of all that it unpacks to
 _PASSING = (408, 425, 429, 500, 502, 503, 504)  # errors of a server that may be gone in a minute
 
@@ -56,120 +76,156 @@ def _open(url, timeout_s, **headers):
     from urllib.request import HTTPRedirectHandler, Request, build_opener
     class Safe(HTTPRedirectHandler):
         def redirect_request(self, req, fp, code, msg, heads, to):
-            if req.full_url.startswith("https:") and not to.startswith("https:"): raise ValueError(f"{req.full_url}: sends on to {to}, which is not encrypted; not followed")
+            if req.full_url.startswith("https:") and not to.startswith("https:"):
+                raise ValueError(f"{req.full_url}: sends on to {to}, which is not encrypted; not followed")
             return super().redirect_request(req, fp, code, msg, heads, to)
-    return build_opener(Safe).open(Request(url, headers={"User-Agent": "emotionwave", "Accept-Encoding": "identity"} | headers), timeout=timeout_s)
+    headers = {"User-Agent": "emotionwave", "Accept-Encoding": "identity"} | headers
+    return build_opener(Safe).open(Request(url, headers=headers), timeout=timeout_s)
 
 def _state(part): return part.with_name(part.name + ".json")
 
 def _drop(part):
+    "Throw away what was fetched of a file, and what is known of it."
     for p in (part, _state(part)): p.unlink(missing_ok=True)
 
-def _fetch_once(url, part, progress, timeout_s):
-    "Fetch what is missing of a file; returns whether it went on from a part."
+def _known_state(url, part):
+    "Bytes of a file that are there, and what the server said about it: its version, and its bytes in all."
     have = part.stat().st_size if part.exists() else 0
     try: state = json.loads(_state(part).read_text())
     except (OSError, ValueError): state = {}
-    if state.get("url") != url: have, state = 0, {}
+    return (have, state) if state.get("url") == url else (0, {})
+
+class _Answer:
+    "What a server's answer is: the rest of a file, or all of it."
+    def __init__(self, answer, part, have, version):
+        headers, self.have, self.version = answer.headers, have, version
+        said = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", headers.get("Content-Range", ""))
+        self.is_rest = answer.status == 206
+        if self.is_rest and not (said and int(said[1]) == have):
+            _drop(part)
+            raise ConnectionError("the server sent another range than was asked for")
+        total = said[2] if self.is_rest else headers.get("Content-Length", "")
+        self.total = int(total) if total.isdigit() else None
+        if self.is_rest: return
+        tag, self.have = headers.get("ETag", ""), 0
+        self.version = tag if tag and not tag.startswith("W/") else headers.get("Last-Modified")
+
+    def check_size(self, url, folder):
+        "Refuse what is too much for a corpus, or for the disk."
+        if max(self.have, self.total or 0) > _MOST_BYTES:
+            raise ValueError(f"{url}: {self.total} bytes, more than any of the corpora; not fetched")
+        missing, free = (self.total or 0) - self.have, shutil.disk_usage(folder).free
+        if self.total and free < missing:
+            raise OSError(f"{folder}: {missing >> 20} MB are to come, {free >> 20} MB are free; "
+                          "choose another disk with --output")
+
+def _fetch_once(url, part, progress, timeout_s):
+    "Fetch what is missing of a file; returns whether it went on from a part."
+    have, state = _known_state(url, part)
     if have and have == state.get("total"): return True
     version = state.get("version")
     ask = {"Range": f"bytes={have}-", "If-Range": version} if have and version else {}
-    with _open(url, timeout_s, **ask) as answer:
-        said = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", answer.headers.get("Content-Range", "")) if answer.status == 206 else None
-        if answer.status == 206 and not (said and int(said[1]) == have):
-            _drop(part)
-            raise ConnectionError("the server sent another range than was asked for")
-        if said: total = None if said[2] == "*" else int(said[2])
-        else:
-            have, total = 0, int(n) if (n := answer.headers.get("Content-Length", "")).isdigit() else None
-            tag = answer.headers.get("ETag", "")
-            version = tag if tag and not tag.startswith("W/") else answer.headers.get("Last-Modified")
-        if max(have, total or 0) > _MOST_BYTES: raise ValueError(f"{url}: {total} bytes, more than any of the corpora; not fetched")
-        if total and (free := shutil.disk_usage(part.parent).free) < total - have:
-            raise OSError(f"{part.parent}: {total - have >> 20} MB are to come, {free >> 20} MB are free; choose another disk with --output")
-        with open(part, "ab" if said else "wb") as f:
-            _state(part).write_text(json.dumps(dict(url=url, version=version, total=total)))
-            if progress: progress(have, total)
-            while chunk := answer.read(1 << 16):
+    with _open(url, timeout_s, **ask) as source:
+        answer = _Answer(source, part, have, version)
+        answer.check_size(url, part.parent)
+        have, known = answer.have, dict(url=url, version=answer.version)
+        with open(part, "ab" if answer.is_rest else "wb") as f:
+            _state(part).write_text(json.dumps(known | dict(total=answer.total)))
+            if progress: progress(have, answer.total)
+            while chunk := source.read(1 << 16):
                 f.write(chunk)
                 have += len(chunk)
                 if have > _MOST_BYTES: raise ValueError(f"{url}: longer than any of the corpora; stopped")
-                if progress: progress(have, total)
-        if total is not None and have != total: raise ConnectionError(f"the line broke after {have} of {total} bytes")
-        _state(part).write_text(json.dumps(dict(url=url, version=version, total=have)))
-        return said is not None
+                if progress: progress(have, answer.total)
+        if answer.total is not None and have != answer.total:
+            raise ConnectionError(f"the line broke after {have} of {answer.total} bytes")
+        _state(part).write_text(json.dumps(known | dict(total=have)))
+        return answer.is_rest
+
+# %% ../../nbs/071_data.downloads.ipynb #0000000c
+def _trouble(error, url, part):
+    "Why fetching failed, and how many seconds the server asks to wait; raises where another try is no use."
+    from urllib.error import HTTPError
+    if not isinstance(error, HTTPError):
+        why = str(getattr(error, "reason", error)) or type(error).__name__
+        if "CERTIFICATE" in why: raise ConnectionError(f"{url}: {why}") from None
+        return why, 0
+    error.close()
+    why, pause = f"the server says {error.code} {error.reason}", error.headers.get("Retry-After", "")
+    if error.code == 416: _drop(part)  # it is shorter by now
+    elif error.code not in _PASSING: raise ConnectionError(f"{url}: {why}; it may have moved") from None
+    return why, int(pause) if pause.isdigit() else 0
 
 def _fetch(
     url: str,
     part: Path,  # file that grows
-    progress=None,  # called with (bytes done, bytes in all or None)
+    progress: Callable | None = None,  # called with (bytes done, bytes in all or None)
     tries: int = 5,  # in a row that bring nothing
     wait_s: float = 1.,  # after the first of them, doubled after each
     timeout_s: float = 30.,  # of silence
 ) -> bool:  # whether any of it was there before
     "Fetch a file, going on where it was."
     from http.client import HTTPException
-    from urllib.error import HTTPError, URLError
+    from urllib.error import URLError
     failed, resumed = 0, False
     while True:
         have = part.stat().st_size if part.exists() else 0
         try: return _fetch_once(url, part, progress, timeout_s) or resumed
-        except HTTPError as e:
-            e.close()
-            if e.code == 416: _drop(part)  # it is shorter by now
-            elif e.code not in _PASSING: raise ConnectionError(f"{url}: the server says {e.code} {e.reason}; it may have moved") from None
-            why, pause = f"the server says {e.code} {e.reason}", e.headers.get("Retry-After", "")
         except (URLError, HTTPException, ConnectionError, TimeoutError) as e:
-            why, pause = str(getattr(e, "reason", e)) or type(e).__name__, ""
-            if "CERTIFICATE" in why: raise ConnectionError(f"{url}: {why}") from None
+            why, pause_s = _trouble(e, url, part)
         now = part.stat().st_size if part.exists() else 0
         failed, resumed = 1 if now > have else failed + 1, resumed or now > 0
-        if failed >= tries: raise ConnectionError(f"{url}: {why}; " + (f"{now} bytes are kept, run it again to go on" if now else "is there a connection?"))
-        time.sleep(min(60, max(wait_s * 2 ** (failed - 1), int(pause) if pause.isdigit() else 0)))
+        if failed >= tries:
+            hint = f"{now} bytes are kept, run it again to go on" if now else "is there a connection?"
+            raise ConnectionError(f"{url}: {why}; {hint}")
+        time.sleep(min(60, max(wait_s * 2 ** (failed - 1), pause_s)))
 
-# %% ../../nbs/071_data.downloads.ipynb #0000000e
+# %% ../../nbs/071_data.downloads.ipynb #00000012
+def _harm(name, parts, is_plain, is_folder, total, most, number, taken):
+    "Why an entry of an archive is refused; None for a good one."
+    if re.match(r"[/\\]|[A-Za-z]:", name): return "is an absolute path"
+    if ".." in parts: return "climbs out of the folder"
+    if "\0" in name: return "holds a NUL"
+    if not is_plain: return "is a link, a device or encrypted"
+    if total > most or number >= 500_000: return "unpacks to more than any of the corpora"
+    if not is_folder and "/".join(parts).lower() in taken: return "comes twice"
+
 def _plan(entries, packed_bytes):
-    "Check what an archive would write: entries of (name, bytes, folder?, plain?, entry) become (parts of its path, bytes, entry), the files only."
-    total, plan, taken = 0, [], {}
-    for n, (name, size, is_folder, plain, entry) in enumerate(entries):
+    "Check an archive's (name, bytes, folder?, plain?, entry); returns (parts, bytes, entry) of its files."
+    total, plan, taken = 0, [], set()
+    most = min(_MOST_BYTES, 200 * packed_bytes + (1 << 20))
+    for number, (name, size, is_folder, is_plain, entry) in enumerate(entries):
         parts = [p for p in name.replace("\\", "/").split("/") if p not in ("", ".")]
         total += size
-        key = "/".join(parts).lower()
-        wrong = ("is an absolute path" if re.match(r"[/\\]|[A-Za-z]:", name) else "climbs out of the folder" if ".." in parts else "holds a NUL" if "\0" in name else
-                 "is a link, a device or encrypted" if not plain else "unpacks to more than any of the corpora" if total > min(_MOST_BYTES, 200 * packed_bytes + (1 << 20)) or n >= 500_000 else
-                 "comes twice" if not is_folder and key in taken else None)
+        wrong = _harm(name, parts, is_plain, is_folder, total, most, number, taken)
         if wrong: raise ValueError(f"{name!r} {wrong}")
-        if not is_folder: taken[key] = None
-        if not is_folder and parts and parts[0] != "__MACOSX": plan.append((parts, size, entry))
-    if clash := next((k for k in taken if any(k[:i] in taken for i, c in enumerate(k) if c == "/")), None): raise ValueError(f"{clash!r} lies in a file")
+        if is_folder: continue
+        taken.add("/".join(parts).lower())
+        if parts and parts[0] != "__MACOSX": plan.append((parts, size, entry))
+    for path in taken:
+        above = ("/".join(path.split("/")[:n]) for n in range(1, path.count("/") + 1))
+        if any(folder in taken for folder in above): raise ValueError(f"{path!r} lies in a file")
     return plan
+
+def _zip_entries(archive):
+    "Entries of a zip file, for `_plan`."
+    for info in archive.infolist():
+        kind = stat.S_IFMT(info.external_attr >> 16)
+        is_plain = kind in (0, stat.S_IFREG, stat.S_IFDIR) and not info.flag_bits & 1
+        yield info.filename, info.file_size, info.is_dir(), is_plain, info
+
+def _tar_entries(archive):
+    "Entries of a tar file, for `_plan`."
+    for m in archive:
+        yield m.name, m.size, m.isdir(), m.isdir() or (m.isreg() and not m.issparse()), m
 
 def _bare_top(plan):
     "The one folder that all lies in, without which it may be written; else None."
     tops = {parts[0] for parts, _, _ in plan}
     return tops.pop() if len(tops) == 1 and all(len(parts) > 1 for parts, _, _ in plan) else None
 
-def unpack(
-    archive: str | Path,  # zip, tar or tar.gz, whatever its name
-    folder: str | Path,  # made if missing; files that are there are not written over
-    strip: bool = False,  # whether the one folder that all lies in, if so, is left out
-) -> int:  # files written
-    "Unpack an archive; one that would do harm is refused before anything is written."
-    archive, folder = Path(archive), Path(folder)
-    try:
-        if zipfile.is_zipfile(archive):
-            kind = lambda i: stat.S_IFMT(i.external_attr >> 16)
-            with zipfile.ZipFile(archive) as z:
-                plan = _plan(((i.filename, i.file_size, i.is_dir(), kind(i) in (0, stat.S_IFREG, stat.S_IFDIR) and not i.flag_bits & 1, i) for i in z.infolist()), archive.stat().st_size)
-                return _write_plan(plan, folder, strip, z.open)
-        with open(archive, "rb") as f: packed = f.read(2) == b"\x1f\x8b"
-        with tarfile.open(archive, "r:gz" if packed else "r:") as t:
-            plan = _plan(((m.name, m.size, m.isdir(), m.isdir() or (m.isreg() and not m.issparse()), m) for m in t), archive.stat().st_size)
-            return _write_plan(plan, folder, strip, t.extractfile)
-    except (zipfile.BadZipFile, tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError, NotImplementedError) as e: raise ValueError(f"{archive.name}: damaged, or no archive ({e})") from None
-    except ValueError as e: raise ValueError(f"{archive.name}: refused, {e}; nothing was written") from None
-
 def _write_plan(plan, folder, strip, open_entry):
+    "Write the files of an archive that was checked; returns how many."
     drop = 1 if strip and _bare_top(plan) else 0
     folder.mkdir(parents=True, exist_ok=True)
     for parts, size, entry in plan:
@@ -184,7 +240,31 @@ def _write_plan(plan, folder, strip, open_entry):
         if left: raise EOFError(f"{to.name} is shorter than it says")
     return len(plan)
 
-# %% ../../nbs/071_data.downloads.ipynb #00000011
+def _unpack(archive, folder, strip):
+    "`unpack`, with errors as they come."
+    packed_bytes = archive.stat().st_size
+    if zipfile.is_zipfile(archive):
+        with zipfile.ZipFile(archive) as z:
+            return _write_plan(_plan(_zip_entries(z), packed_bytes), folder, strip, z.open)
+    with open(archive, "rb") as f: is_packed = f.read(2) == b"\x1f\x8b"
+    with tarfile.open(archive, "r:gz" if is_packed else "r:") as t:
+        return _write_plan(_plan(_tar_entries(t), packed_bytes), folder, strip, t.extractfile)
+
+# %% ../../nbs/071_data.downloads.ipynb #00000013
+_DAMAGE = (zipfile.BadZipFile, tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError, NotImplementedError)
+
+def unpack(
+    archive: str | Path,  # zip, tar or tar.gz, whatever its name
+    folder: str | Path,  # made if missing; files that are there are not written over
+    strip: bool = False,  # whether the one folder that all lies in, if so, is left out
+) -> int:  # files written
+    "Unpack an archive; one that would do harm is refused before anything is written."
+    archive = Path(archive)
+    try: return _unpack(archive, Path(folder), strip)
+    except _DAMAGE as e: raise ValueError(f"{archive.name}: damaged, or no archive ({e})") from None
+    except ValueError as e: raise ValueError(f"{archive.name}: refused, {e}; nothing was written") from None
+
+# %% ../../nbs/071_data.downloads.ipynb #00000016
 def source_of(
     name: str,  # in any case
 ) -> Source:
@@ -194,6 +274,7 @@ def source_of(
     return found
 
 def _digest(path, kind):
+    "Hash of a file, `kind` as hashlib names it."
     digest = hashlib.new(kind)
     with open(path, "rb") as f:
         while chunk := f.read(1 << 20): digest.update(chunk)
@@ -203,56 +284,71 @@ def _recorded(url, timeout_s):
     "The checksum that Zenodo's record of a file says."
     from urllib.error import URLError
     try:
-        with _open(url, timeout_s, Accept="application/json") as answer: return re.search(r'"checksum"\s*:\s*"(md5:[0-9a-f]{32})"', answer.read(1 << 20).decode())[1]
-    except (URLError, TypeError, TimeoutError, UnicodeDecodeError) as e: raise ConnectionError(f"{url}: the record's checksum could not be read ({e}); what was fetched is kept, run it again") from None
+        with _open(url, timeout_s, Accept="application/json") as answer: text = answer.read(1 << 20).decode()
+        return re.search(r'"checksum"\s*:\s*"(md5:[0-9a-f]{32})"', text)[1]
+    except (URLError, TypeError, TimeoutError, UnicodeDecodeError) as e:
+        raise ConnectionError(f"{url}: the record's checksum could not be read ({e}); "
+                              "what was fetched is kept, run it again") from None
 
 def _wrong(source, archive, timeout_s):
     "What is wrong with a fetched archive; None when it is what it should be."
     kind, _, value = source.check.partition(":")
     if kind == "record": kind, _, value = _recorded(value, timeout_s).partition(":")
-    if kind == "commit":
+    if kind != "commit": got = _digest(archive, kind)
+    else:
         try:
             with zipfile.ZipFile(archive) as z: got = z.comment.decode("latin-1")
         except zipfile.BadZipFile: got = "no zip archive"
-    else: got = _digest(archive, kind)
     return None if got == value else f"{kind} is {got}, and should be {value}"
+
+# %% ../../nbs/071_data.downloads.ipynb #00000017
+def _fetch_checked(source, part, progress, line):
+    "Fetch a corpus's archive; one that isn't what it should be is thrown away."
+    resumed = _fetch(source.url, part, progress, **line)
+    wrong = _wrong(source, part, line["timeout_s"])
+    if wrong and resumed:  # perhaps its two pieces are of two versions
+        _drop(part)
+        _fetch(source.url, part, progress, **line)
+        wrong = _wrong(source, part, line["timeout_s"])
+    if not wrong: return
+    _drop(part)
+    raise ValueError(f"{source.url}: {wrong}; it was thrown away. Run it again; if it says the same, "
+                     f"the publisher has changed it: see {source.page}")
+
+def _unpack_all(source, part, new, line):
+    "Unpack a corpus's archive, the archives in it, and fetch what belongs beside it."
+    unpack(part, new, strip=True)
+    for inner in (new / name for name in source.inside):
+        if not inner.is_file() or inner.with_suffix("").exists(): continue  # it is unpacked already
+        unpack(inner, inner.with_suffix(""), strip=True)
+        inner.unlink()
+    for file, url in source.beside:
+        _fetch(url, new / file, **line)
+        _state(new / file).unlink()
+    about = {k: getattr(source, k) for k in ("name", "url", "check", "licence", "page")}
+    (new / ".emotionwave.json").write_text(json.dumps(about, indent=1))
 
 def download(
     name: str | Source,  # of `sources`
     folder: str | Path,  # a folder with the corpus's name is made in it
-    progress=None,  # called with (bytes done, bytes in all or None)
+    progress: Callable | None = None,  # called with (bytes done, bytes in all or None)
     tries: int = 5,  # attempts in a row that bring nothing, until it gives up
     wait_s: float = 1.,  # after the first of them, doubled after each
     timeout_s: float = 30.,  # of silence from the server
 ) -> Path:  # of the corpus, for `corpus_files`
     "Fetch a public corpus, check it and unpack it; a stopped one goes on where it was."
     source = name if isinstance(name, Source) else source_of(name)
-    folder = Path(folder)
-    line = dict(tries=tries, wait_s=wait_s, timeout_s=timeout_s)
+    folder, line = Path(folder), dict(tries=tries, wait_s=wait_s, timeout_s=timeout_s)
     made, part = folder / source.name, folder / f"{source.name}.part"
     if (made / ".emotionwave.json").is_file(): return made
-    if made.exists() and (not made.is_dir() or any(made.iterdir())): raise ValueError(f"{made}: is there, and was not made by download; move it, or choose another folder")
+    if made.exists() and (not made.is_dir() or any(made.iterdir())):
+        raise ValueError(f"{made}: is there, and was not made by download; move it, or choose another folder")
     folder.mkdir(parents=True, exist_ok=True)
-    resumed = _fetch(source.url, part, progress, **line)
-    if (wrong := _wrong(source, part, timeout_s)) and resumed:  # perhaps its two pieces are of two versions
-        _drop(part)
-        _fetch(source.url, part, progress, **line)
-        wrong = _wrong(source, part, timeout_s)
-    if wrong:
-        _drop(part)
-        raise ValueError(f"{source.url}: {wrong}; it was thrown away. Run it again; if it says the same, the publisher has changed it: see {source.page}")
-    for left in folder.glob(f".{source.name}.*"): shutil.rmtree(left, ignore_errors=True)  # of a run that was killed
+    _fetch_checked(source, part, progress, line)
+    for left in folder.glob(f".{source.name}.*"): shutil.rmtree(left, ignore_errors=True)  # of a killed run
     new = Path(tempfile.mkdtemp(prefix=f".{source.name}.", dir=folder))
     try:
-        unpack(part, new, strip=True)
-        for inner in (new / n for n in source.inside):
-            if not inner.is_file() or inner.with_suffix("").exists(): continue  # it is unpacked already
-            unpack(inner, inner.with_suffix(""), strip=True)
-            inner.unlink()
-        for file, url in source.beside:
-            _fetch(url, new / file, **line)
-            _state(new / file).unlink()
-        (new / ".emotionwave.json").write_text(json.dumps(dict(name=source.name, url=source.url, check=source.check, licence=source.licence, page=source.page), indent=1))
+        _unpack_all(source, part, new, line)
         new.chmod(0o755)
         if made.exists(): made.rmdir()
         os.replace(new, made)

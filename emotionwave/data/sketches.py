@@ -7,13 +7,17 @@ __all__ = ['SKETCH', 'GRAM', 'sketch', 'alike', 'groups']
 
 # %% ../../nbs/072_data.sketches.ipynb #00000002
 import hashlib
+from collections.abc import Sequence
 import numpy as np
 from ..music.song import Song
 
 # %% ../../nbs/072_data.sketches.ipynb #00000005
-SKETCH, GRAM = 256, 7  # hashes kept of a song; steps of a turn
+SKETCH = 256  # hashes kept of a song
+GRAM = 7  # steps of a turn
 _U = np.uint64
 _COUNT = np.array([bin(i).count("1") for i in range(4096)], np.int8)  # pitch classes in a bit set
+_TONE = _U(15)  # the bits of a hash that hold the pitch class on which a turn begins
+_TONE_BITS = _U(4)
 
 def _mix(x):
     "Scramble (N,) uint64 one to one, so that all bits look random (splitmix64, Steele et al. 2014)."
@@ -31,11 +35,14 @@ def _voices(song, chord_s=.035, hold=3):
     "Notes of the two upper voices, as indices into the song: (M,) top notes and (L,) outline."
     start_s = song.seconds(song.onset)
     first = np.flatnonzero(np.append(True, np.diff(start_s) > chord_s))
-    top = np.maximum.reduceat(song.pitch << 32 | np.arange(len(song)), first) & 0xffffffff
+    pitch_and_note = song.pitch << 32 | np.arange(len(song))
+    top = np.maximum.reduceat(pitch_and_note, first) & 0xffffffff
     pitch, onset = song.pitch[top], song.onset[top]
-    end = onset + np.minimum(song.duration[top], hold * song.tpq)                       # pedal makes notes endless; 3 quarters are enough
-    seen = np.ones(len(top), bool)
-    for back in range(1, min(5, len(top))): seen[back:] &= (pitch[:-back] <= pitch[back:] + 2) | (end[:-back] <= onset[back:])
+    held = np.minimum(song.duration[top], hold * song.tpq)  # pedal makes notes endless; 3 quarters are enough
+    end, seen = onset + held, np.ones(len(top), bool)
+    for back in range(1, min(5, len(top))):
+        is_higher, is_over = pitch[:-back] > pitch[back:] + 2, end[:-back] <= onset[back:]
+        seen[back:] &= ~is_higher | is_over
     return top, top[seen]
 
 def _turns(song):
@@ -46,12 +53,12 @@ def _turns(song):
         pitch = song.pitch[voice]
         step, tone = np.diff(pitch) % 12, pitch % 12
         two = step[:-1] * 12 + step[1:]
-        turn = ((two[:-5] * 144 + two[2:-3]) * 144 + two[4:-1]) * 12 + step[6:]         # (M-7,) seven steps as one number
-        rich = _COUNT[_eight(1 << tone, np.bitwise_or)] > 2
-        wide = (_eight(pitch, np.maximum) - _eight(pitch, np.minimum))[rich] > 12
-        value = _mix(turn[rich].astype(np.uint64)) >> _U(1) | wide.astype(np.uint64) << _U(63)
-        values.append(value & ~_U(15) | tone[:-GRAM][rich].astype(np.uint64))
-        notes.append(voice[:-GRAM][rich])
+        turn = ((two[:-5] * 144 + two[2:-3]) * 144 + two[4:-1]) * 12 + step[6:]  # (M-7,) of seven steps
+        is_rich = _COUNT[_eight(1 << tone, np.bitwise_or)] > 2
+        is_wide = (_eight(pitch, np.maximum) - _eight(pitch, np.minimum))[is_rich] > 12
+        value = _mix(turn[is_rich].astype(np.uint64)) >> _U(1) | is_wide.astype(np.uint64) << _U(63)
+        values.append(value & ~_TONE | tone[:-GRAM][is_rich].astype(np.uint64))
+        notes.append(voice[:-GRAM][is_rich])
     return np.concatenate(values), np.concatenate(notes)
 
 def sketch(
@@ -59,94 +66,127 @@ def sketch(
 ) -> np.ndarray:  # (K,) uint64, rising, K at most 256; empty below 8 onsets
     "Boil a song down to hashes of its melodic turns, the same in every key and at every tempo."
     values, _ = _turns(song)
-    _, first = np.unique(values >> _U(4), return_index=True)                            # where a turn comes again, the first time counts
+    _, first = np.unique(values >> _TONE_BITS, return_index=True)  # the first time that a turn comes
     return values[first[:SKETCH]]
 
 # %% ../../nbs/072_data.sketches.ipynb #0000000a
+_PAIRS = [("i", np.int64), ("j", np.int64), ("similarity", np.float64)]
+_ENOUGH_HASHES = 8  # a copy of a shorter sketch says nothing
+
 def alike(
-    sketches: list,  # of N songs, as `sketch` makes them
+    sketches: Sequence[np.ndarray],  # of N songs, as `sketch` makes them
     threshold: float = .5,  # similarity from which a pair is reported, above 0 and up to 1
     window: int = 32,  # of many songs that share a hash, each is held against so many
 ) -> np.ndarray:  # (P,) with fields i, j and similarity; i < j, in rising order
     "Find the pairs of songs that share more melody than chance gives."
     if not 0 < threshold <= 1: raise ValueError(f"threshold must be above 0 and up to 1, got {threshold}")
-    same = {}
+    same = {}  # songs by their sketch
     for i, s in enumerate(sketches):
         if len(s): same.setdefault(np.ascontiguousarray(s, np.uint64).tobytes(), []).append(i)
-    order = sorted(same, key=lambda b: hashlib.blake2b(b, digest_size=16).digest())
-    first = np.array([same[b][0] for b in order], np.int64)
-    i, j, similarity = _pairs([np.frombuffer(b, np.uint64) for b in order], threshold, window)
+    order = sorted(same, key=_digest)
+    first = np.array([same[content][0] for content in order], np.int64)
+    i, j, similarity = _pairs([np.frombuffer(content, np.uint64) for content in order], threshold, window)
     i, j = first[i], first[j]
-    copies = np.array([(m[0], k) for b, m in same.items() if len(b) >= 8 * 8 for k in m[1:]], np.int64).reshape(-1, 2)
-    found = np.empty(len(i) + len(copies), [("i", np.int64), ("j", np.int64), ("similarity", np.float64)])
-    found["i"], found["j"] = np.append(np.minimum(i, j), copies[:, 0]), np.append(np.maximum(i, j), copies[:, 1])
+    copies = _copies(same)
+    found = np.empty(len(i) + len(copies), _PAIRS)
+    found["i"] = np.append(np.minimum(i, j), copies[:, 0])
+    found["j"] = np.append(np.maximum(i, j), copies[:, 1])
     found["similarity"] = np.append(similarity, np.ones(len(copies)))
     return found[np.lexsort((found["j"], found["i"]))]
 
-def _firsts(x): return np.flatnonzero(np.append(True, x[1:] != x[:-1]))[:len(x)]
+def _digest(content):
+    "What sketches are put in order by, so that the order of songs doesn't matter."
+    return hashlib.blake2b(content, digest_size=16).digest()
+
+def _copies(same):
+    "Songs with the same sketch, each with the first of them: (C, 2)."
+    pairs = []
+    for content, songs in same.items():
+        if len(content) >= 8 * _ENOUGH_HASHES: pairs += [(songs[0], other) for other in songs[1:]]
+    return np.array(pairs, np.int64).reshape(-1, 2)
+
+# %% ../../nbs/072_data.sketches.ipynb #0000000c
+_CHANCE = 8.  # weight of shared turns at which the similarity is a half
+_MUSIC = 1000  # songs that stand for music in general
+
+def _firsts(x):
+    "Where a new value begins in sorted (N,)."
+    return np.flatnonzero(np.append(True, x[1:] != x[:-1]))[:len(x)]
+
+def _shared_hashes(sketches):
+    "Hashes that several songs have, sorted: values (M,), their songs (M,), and how many have each (D,)."
+    value = np.concatenate(sketches)
+    song = np.repeat(np.arange(len(sketches), dtype=np.int32), [len(s) for s in sketches])
+    order = np.argsort(value >> _TONE_BITS, kind="stable")  # by hash, then by song
+    value, song = value[order], song[order]
+    count = np.diff(np.append(_firsts(value >> _TONE_BITS), len(value)))
+    is_shared = np.repeat(count > 1, count)  # most hashes are one song's alone
+    return value[is_shared], song[is_shared], count[count > 1]
 
 def _pairs(sketches, threshold, window, block=4_000_000):
     "Pairs among N different sketches: (P,) i, j, similarity."
-    none = np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0)
-    if len(sketches) < 2: return none
-    N, value = len(sketches), np.concatenate(sketches)
-    song = np.repeat(np.arange(N, dtype=np.int32), [len(s) for s in sketches])
-    order = np.argsort(value >> _U(4), kind="stable")                                    # by hash, then by song
-    value, song = value[order], song[order]
-    df = np.diff(np.append(_firsts(value >> _U(4)), len(value)))
-    shared = np.repeat(df > 1, df)                                                       # most hashes are one song's alone
-    value, song, df = value[shared], song[shared], df[df > 1]
-    partners = np.minimum(np.repeat(np.cumsum(df), df) - np.arange(len(value)) - 1, window)
-    weight = np.repeat(np.log((N + 1000) / df) / np.log(N + 1000), df)
+    found = [(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0))]
+    N = len(sketches)
+    if N < 2: return found[0]
+    value, song, count = _shared_hashes(sketches)
+    partners = np.minimum(np.repeat(np.cumsum(count), count) - np.arange(len(value)) - 1, window)
+    weight = np.repeat(np.log((N + _MUSIC) / count) / np.log(N + _MUSIC), count)
     by_song = np.argsort(song, kind="stable")
     start = np.searchsorted(song[by_song], np.arange(N + 1))
-    work = np.append(0, np.cumsum(partners[by_song]))[start]                             # (N+1,) comparisons of all songs before
-    found, at = [none], 0
-    while at < N:                                                                        # in blocks, which bounds the memory
+    work = np.append(0, np.cumsum(partners[by_song]))[start]  # (N+1,) comparisons of all songs before
+    at = 0
+    while at < N:  # in blocks, which bounds the memory
         to = max(int(np.searchsorted(work, work[at] + block, "right")) - 1, at + 1)
         x = by_song[start[at]:start[to]]
         k = partners[x]
         x = np.repeat(x, k)
         y = x + 1 + np.arange(len(x)) - np.repeat(np.cumsum(k) - k, k)
-        found.append(_score(value[x], value[y], song[x].astype(np.int64) * N + song[y], weight[x], N, threshold))
+        pair = song[x].astype(np.int64) * N + song[y]
+        found.append(_score(value[x], value[y], pair, weight[x], N, threshold))
         at = to
-    return tuple(np.concatenate(c) for c in zip(*found))
+    return tuple(np.concatenate(columns) for columns in zip(*found))
 
-def _score(x, y, pair, weight, N, threshold, enough=8.):
+def _score(x, y, pair, weight, N, threshold):
     "Similarity of pairs from the hashes that they share, (M,) each: (P,) i, j, similarity."
-    move = ((y & _U(15)) + _U(12) - (x & _U(15))).astype(np.int64) % 12                  # how far apart the two keys would be
-    key = pair * 12 + move
+    up = ((y & _TONE) + _U(12) - (x & _TONE)).astype(np.int64) % 12  # how far apart the two keys would be
+    key = pair * 12 + up
     order = np.argsort(key, kind="stable")
     key, weight = key[order], weight[order]
     new = _firsts(key)
     total, pair = np.add.reduceat(weight, new) if len(new) else weight, key[new] // 12
     new = _firsts(pair)
     best, pair = np.maximum.reduceat(total, new) if len(new) else total, pair[new]
-    similarity = best / (best + enough)
+    similarity = best / (best + _CHANCE)
     keep = similarity >= threshold
     return pair[keep] // N, pair[keep] % N, similarity[keep]
 
-# %% ../../nbs/072_data.sketches.ipynb #0000000f
+# %% ../../nbs/072_data.sketches.ipynb #00000011
+_SURER = (.55, .6, .65, .7)  # similarities that are asked for, one after the other, in too large a group
+
 def groups(
     n: int,  # number of songs
-    pairs: np.ndarray,  # (P,) of i, j, similarity, as `alike` gives them
+    pairs: np.ndarray | Sequence,  # (P,) of i, j, similarity, as `alike` gives them
     largest: int = 12,  # a group of more songs is kept together by surer pairs only
 ) -> np.ndarray:  # (n,) the smallest number in each song's group, its own where it stands alone
     "Join songs that are alike into groups."
     pairs = np.array([tuple(p) for p in pairs], float).reshape(-1, 3)
     edge, similarity = pairs[:, :2].astype(np.int64), pairs[:, 2]
-    if len(edge) and not 0 <= edge.min() <= edge.max() < n: raise ValueError(f"pairs name songs {edge.min()} to {edge.max()}, but there are {n}; give the number of sketches")
+    if len(edge) and not 0 <= edge.min() <= edge.max() < n:
+        raise ValueError(f"pairs name songs {edge.min()} to {edge.max()}, but there are {n}; "
+                         "give the number of sketches")
     group = _join(n, edge)
-    for sure in (.55, .6, .65, .7):
-        weak = (np.bincount(group, minlength=n)[group[edge[:, 0]]] > largest) & (similarity < sure)
-        edge, similarity = edge[~weak], similarity[~weak]
+    for sure in _SURER:
+        size = np.bincount(group, minlength=n)[group[edge[:, 0]]]
+        is_weak = (size > largest) & (similarity < sure)
+        edge, similarity = edge[~is_weak], similarity[~is_weak]
         group = _join(n, edge)
     return group
 
 def _join(n, edge):
     "The smallest number that can be reached from each of n over (E, 2) edges."
     group = np.arange(n)
-    while (a := group[edge[:, 0]]).tolist() != (b := group[edge[:, 1]]).tolist():
+    while True:
+        a, b = group[edge[:, 0]], group[edge[:, 1]]
+        if (a == b).all(): return group
         np.minimum.at(group, np.maximum(a, b), np.minimum(a, b))
         while (group != group[group]).any(): group = group[group]
-    return group

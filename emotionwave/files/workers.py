@@ -12,13 +12,18 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing import get_context
-from threadpoolctl import threadpool_limits
+from threadpoolctl import OpenBLASController, threadpool_limits
 
 # %% ../../nbs/002_files.workers.ipynb #00000005
 def _torch():
     "Torch, where this process has loaded it."
     torch = sys.modules.get("torch")
     return torch if hasattr(torch, "set_num_threads") else None
+
+def _take_control():
+    "Let this thread set OpenBLAS's threads, which threadpoolctl 3.8 leaves to the one that did so before."
+    take = getattr(OpenBLASController, "clear_controlling_thread", None)
+    if take: take(force=True)
 
 class _Limit:
     "One thread for numpy and torch, as long as anyone in this process asks for it."
@@ -33,6 +38,7 @@ class _Limit:
         torch = _torch()
         with self.lock:
             if self.inside == 0:
+                _take_control()
                 self.blas = threadpool_limits(1, user_api="blas")
                 self.torch_threads = torch and torch.get_num_threads()
             self.inside += 1
@@ -43,7 +49,9 @@ class _Limit:
         torch = _torch()
         with self.lock:
             self.inside -= 1
-            if self.inside == 0: self.blas.restore_original_limits()
+            if self.inside == 0:
+                _take_control()
+                self.blas.restore_original_limits()
             if torch and self.torch_threads: torch.set_num_threads(self.torch_threads)
 
 _limit = _Limit()
@@ -74,6 +82,7 @@ def begin_worker(
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     os.environ.update(dict.fromkeys(_VARIABLES, "1"))
+    _take_control()
     threadpool_limits(1)
     _limit.enter()
 
@@ -82,6 +91,8 @@ def _do(job):
     return _work(*job)
 
 # %% ../../nbs/002_files.workers.ipynb #0000000c
+_METHOD = "fork" if sys.platform == "linux" else "spawn"  # how a worker starts
+
 def run_jobs(
     work: Callable,  # called as `work(*job)`; it may carry much, as in `partial(work, weights=...)`
     jobs: Sequence[tuple],  # what to call it with; each travels by itself
@@ -95,8 +106,7 @@ def run_jobs(
             with one_thread(): result = work(*job)
             yield job, result
         return
-    method = "fork" if sys.platform == "linux" else "spawn"
-    context, prepared = get_context(method), (os.getpid(), work)
+    context, prepared = get_context(_METHOD), (os.getpid(), work)
     pool = ProcessPoolExecutor(min(workers, len(jobs)), context, begin_worker, prepared)
     try:
         running = {pool.submit(_do, job): job for job in jobs}

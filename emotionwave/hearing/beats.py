@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 import numpy as np
 from ..files.models import MODELS
+from ..files.workers import one_thread
 from ..music.song import on_beats, Song
 from ..networks.beats import FPS, MAX_BEATS_S, MIN_BEAT_NOTES, activations
 
@@ -149,6 +150,7 @@ def load_beats(
 # %% ../../nbs/060_hearing.beats.ipynb #00000018
 _CELLS = 4e7  # how many numbers the table of a batch may hold, 160 MB
 
+@one_thread()
 def find_beats(
     songs:Song | list[Song],  # a `Song`, or a list of them, which is the fast way
     folder:str | Path | None=None,  # weights; `None` for those that come with the package

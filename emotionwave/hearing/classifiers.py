@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from ..files.atomic import write_atomic
 from ..files.models import MODELS
+from ..files.workers import one_thread
 from ..music.song import Song
 from .attributes import attribute_names, attributes_table
 from .features import in_seconds, measure_features
@@ -84,6 +85,7 @@ class Classifier:
         parts, owner = cut_windows([in_seconds(s) for s in songs])
         return self.weigh(with_windows(self.votes(measure(parts)), owner, len(songs)))
 
+    @one_thread()
     def hear(self,
         songs:Song | list[Song],  # one `Song` or a list of them, of any length
     )->Heard:          # of N songs
@@ -252,8 +254,11 @@ class Opinion(Classifier):
         "Weigh the attributes of songs."
         return run_linear(barless(songs), self.weights)
 
-def barless(songs:list[Song])->np.ndarray:
-    return attributes_table(songs)[:, [attribute_names.index(n) for n in BARLESS]]
+def barless(
+    songs:list[Song],  # N of them
+)->np.ndarray:         # (N, len(BARLESS))
+    "Measure the attributes that need no bars."
+    return attributes_table(songs)[:, [attribute_names.index(name) for name in BARLESS]]
 
 def load_opinion(
     folder:str | Path | None=None,  # `None` for the one that ships with the package

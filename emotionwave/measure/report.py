@@ -10,6 +10,7 @@ __all__ = ['NUMBERS', 'METRICS', 'FIRST', 'WITH_INTERVAL', 'CONTROL', 'RULES', '
 import base64, io
 from html import escape
 import numpy as np
+from ..files.assets import asset
 
 # %% ../../nbs/114_measure.report.ipynb #00000005
 NUMBERS = 5            # of a note: bars on, position, pitch, velocity, duration
@@ -261,31 +262,6 @@ EXPLAINED = dict(
 _SMALL = ('hit', 'both', 'above', 'gap', 'moved', 'same', 'hit_attributes', 'sim_chr', 'sim_grv',
           'perplexity')
 
-_STYLE = '''
-body {font: 15px/1.5 system-ui, sans-serif; max-width: 1180px; margin: 2rem auto; padding: 0 1rem;
-  color: #1c2230; background: #fff}
-h1 {margin: 0}
-h2 {margin: 2rem 0 .5rem}
-.wide {overflow-x: auto}
-table {border-collapse: collapse; font-size: 13px; font-variant-numeric: tabular-nums}
-th, td {padding: .25rem .6rem; border-bottom: 1px solid #d8dce4; text-align: right; white-space: nowrap}
-th:first-child, td:first-child {text-align: left; position: sticky; left: 0; background: #fff}
-small {color: #657}
-td small {display: block; font-size: 10px}
-img {max-width: 100%}
-dt {font-weight: 600; float: left; clear: left; width: 9rem}
-dd {margin: 0 0 0 9rem}
-summary {cursor: pointer; font-weight: 600; margin: .6rem 0}
-iframe {margin: .3rem 0 1rem}
-@media (prefers-color-scheme: dark) {
-  body {background: #14171e; color: #dde}
-  th, td {border-color: #333a48}
-  th:first-child, td:first-child {background: #14171e}
-  small {color: #99a}
-  img {filter: invert(.9) hue-rotate(180deg)}
-}
-'''
-
 def _cell(v):
     "A mean and its interval; nothing where nothing was measured."
     return f'<td>{v[0]:.2f}<small>{v[1]:.2f} to {v[2]:.2f}</small></td>' if v else '<td></td>'
@@ -362,6 +338,7 @@ def report_html(
     if len(report['corpora']) > 1:
         parts += [f'<h2>{escape(c)}</h2>' + _table(t, _SMALL) for c, t in report['corpora'].items()]
     parts += _players_part(players) + _last_part(report)
+    style = asset('measure/report.css')
     head = (f'<meta charset="utf-8"><meta name="viewport" content="width=device-width">'
-            f'<title>{escape(title)}</title><style>{_STYLE}</style>')
+            f'<title>{escape(title)}</title><style>{style}</style>')
     return f'<!doctype html><html lang="en">{head}{"".join(parts)}</html>\n'

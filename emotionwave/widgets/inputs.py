@@ -7,18 +7,39 @@ __all__ = ['MAX_LISTED', 'MAX_UPLOAD', 'sample_folder', 'songs_in', 'uploads', '
 
 # %% ../../nbs/130_widgets.inputs.ipynb #00000002
 import os, tempfile
+from importlib.resources import files
 from pathlib import Path
 from ..music.song import Song
 from ..music.read import read_song
 
-# %% ../../nbs/130_widgets.inputs.ipynb #00000004
+# %% ../../nbs/130_widgets.inputs.ipynb #00000005
 MAX_LISTED = 500
+_MAX_SEEN = 50_000                                        # files and folders: more is a whole disk
 
 def sample_folder(
-):                      # the repository's folder of samples, or `None` where there is none
+)->Path | None:         # the repository's folder of samples, or `None` where there is none
     "Find the samples."
-    for folder in (Path(__file__).parent.parent / 'samples' if '__file__' in globals() else Path('../samples'), Path('samples'), Path('../samples')):
+    repository = Path(str(files('emotionwave'))).parent
+    for folder in (repository / 'samples', Path('samples'), Path('../samples')):
         if (folder / 'minuet_in_g.mid').is_file(): return folder
+
+def _is_midi(name):
+    "Tell by its name whether a file is MIDI and not hidden."
+    return name.lower().endswith(('.mid', '.midi')) and not name.startswith('.')
+
+def _midi_below(folder):
+    "List MIDI files in a folder and below, in order; of a whole disk, those that are found first."
+    paths, seen = [], 0
+    for where, folders, names in os.walk(folder):
+        folders[:] = sorted(f for f in folders if not f.startswith('.'))
+        paths += [Path(where) / name for name in sorted(names) if _is_midi(name)]
+        seen += len(folders) + len(names)
+        if len(paths) > 2 * MAX_LISTED or seen > _MAX_SEEN: break
+    return paths
+
+def _is_version(path, paths):
+    "Tell whether a file is a version that lies beside its piece."
+    return path.stem.endswith(('_1', '_2')) and path.with_name(path.stem[:-2] + path.suffix) in paths
 
 def songs_in(
     folder,             # a folder; those in it are searched, too
@@ -26,19 +47,14 @@ def songs_in(
     "List the MIDI files of a folder."
     folder = Path(folder).expanduser()
     if not folder.is_dir(): raise FileNotFoundError(f'{folder}: no such folder')
-    paths, seen = [], 0
-    for where, folders, files in os.walk(folder):
-        folders[:] = sorted(f for f in folders if not f.startswith('.'))
-        paths += [Path(where) / f for f in sorted(files) if Path(f).suffix.lower() in ('.mid', '.midi') and not f.startswith('.')]
-        seen += len(folders) + len(files)
-        if len(paths) > 2 * MAX_LISTED or seen > 50_000: break               # a whole disk: what was found until here is enough
-    there = set(paths)
-    own = [p for p in paths if not (p.stem[-2:] in ('_1', '_2') and p.with_name(p.stem[:-2] + p.suffix) in there)]
-    if not own: raise FileNotFoundError(f'{folder}: no MIDI files (.mid or .midi) in it')
-    return [(str(p.relative_to(folder).with_suffix('')).replace('_', ' '), p) for p in own[:MAX_LISTED]]
+    paths = _midi_below(folder)
+    found = set(paths)
+    pieces = [path for path in paths if not _is_version(path, found)]
+    if not pieces: raise FileNotFoundError(f'{folder}: no MIDI files (.mid or .midi) in it')
+    return [(str(p.relative_to(folder).with_suffix('')).replace('_', ' '), p) for p in pieces[:MAX_LISTED]]
 
-# %% ../../nbs/130_widgets.inputs.ipynb #00000008
-MAX_UPLOAD = 2_000_000                                                        # bytes; a long sonata takes a tenth of it
+# %% ../../nbs/130_widgets.inputs.ipynb #00000009
+MAX_UPLOAD = 2_000_000                                    # bytes; a long sonata takes a tenth of it
 
 def uploads(
     value,              # the value of a `FileUpload`, of ipywidgets 7 or 8
@@ -53,7 +69,8 @@ def read_upload(
     limit:int=MAX_UPLOAD,   # bytes that are taken at most
 )->Song:                # at least one note
     "Read a MIDI file that somebody uploaded."
-    if len(data) > limit: raise ValueError(f'{name}: {len(data) / 1e6:.1f} MB; files up to {limit / 1e6:g} MB are taken')
+    if len(data) > limit:
+        raise ValueError(f'{name}: {len(data) / 1e6:.1f} MB; files up to {limit / 1e6:g} MB are taken')
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / 'upload.mid'
         path.write_bytes(data)

@@ -175,7 +175,7 @@ def command(folders, workers, labels='default'):
         args = ['format', *map(str, folders), '--output', f'{out}/out', '--labels', labels]
         args = [sys.executable, '-c', RUN, *args, '--workers', str(workers)]
         start = time.perf_counter()
-        done = subprocess.run(args, env=free(), capture_output=True, text=True)
+        done = subprocess.run(args, env=free(), cwd=ROOT, capture_output=True, text=True)
         wall_s = time.perf_counter() - start
     if done.returncode: raise SystemExit(f'{" ".join(args[3:])} failed:\n{done.stderr[-2000:]}')
     cpu_s, (own, child) = json.loads(done.stdout.splitlines()[-1])

@@ -126,6 +126,16 @@ def test_what_work_carries_travels_once_and_may_be_anything():
     assert sorted(run_jobs(work, [(i,) for i in range(5)], workers=2)) == [((i,), i + 1) for i in range(5)]
 
 
+def test_where_processes_cannot_fork_spawned_ones_do_the_same(monkeypatch, two_threads):
+    import emotionwave.files.workers as workers
+    monkeypatch.setattr(workers, "_METHOD", "spawn")
+    found = dict(run_jobs(partial(weighed, np.arange(10)), [(n,) for n in range(4)], workers=2))
+    assert found == {(n,): (n, {1}) for n in range(4)}
+
+
+def weighed(weights, n): return int(weights[n]), set(pools())
+
+
 def test_a_job_comes_back_as_the_very_object_that_was_given():
     jobs = [(n, object()) for n in range(1)] + [(n,) for n in range(3)]
     for workers in (1, 2):

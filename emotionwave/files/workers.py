@@ -91,6 +91,8 @@ def _do(job):
     return _work(*job)
 
 # %% ../../nbs/002_files.workers.ipynb #0000000c
+_METHOD = "fork" if sys.platform == "linux" else "spawn"  # how a worker starts
+
 def run_jobs(
     work: Callable,  # called as `work(*job)`; it may carry much, as in `partial(work, weights=...)`
     jobs: Sequence[tuple],  # what to call it with; each travels by itself
@@ -104,8 +106,7 @@ def run_jobs(
             with one_thread(): result = work(*job)
             yield job, result
         return
-    method = "fork" if sys.platform == "linux" else "spawn"
-    context, prepared = get_context(method), (os.getpid(), work)
+    context, prepared = get_context(_METHOD), (os.getpid(), work)
     pool = ProcessPoolExecutor(min(workers, len(jobs)), context, begin_worker, prepared)
     try:
         running = {pool.submit(_do, job): job for job in jobs}

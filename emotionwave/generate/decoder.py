@@ -23,11 +23,16 @@ class QuickDecoder:
         model:EmotionVAE,
         dtype=None,        # of products, attention, and what is kept for it; `None` for `quick_dtype()`
     ):
-        self.model, self.heads, self.width, self.dtype = model, model.config.heads, model.config.d_model, dtype or quick_dtype()
-        self.gelu = 'tanh' if self.dtype == torch.float32 else 'none'             # closer to each other than bfloat16 rounds, and the second is made in a quarter of the time
+        self.model, self.heads, self.width, self.dtype = (model, model.config.heads, model.config.d_model,
+                                                          dtype or quick_dtype())
+        # closer to each other than bfloat16 rounds, and the second is made in a quarter of the time
+        self.gelu = 'tanh' if self.dtype == torch.float32 else 'none'
         low = lambda w: w.detach().to(self.dtype)
-        self.layers = [(l.norm1.weight, low(torch.cat([l.attn.q.weight, l.attn.kv.weight])), low(l.attn.out.weight), l.norm2.weight, low(l.cross.q.weight), low(l.cross.out.weight),
-                        l.norm3.weight, low(l.up.weight), low(l.up.bias), low(l.down.weight), low(l.down.bias)) for l in model.decoder]
+        self.layers = [(l.norm1.weight, low(torch.cat([l.attn.q.weight, l.attn.kv.weight])),
+                        low(l.attn.out.weight), l.norm2.weight, low(l.cross.q.weight),
+                        low(l.cross.out.weight),
+                        l.norm3.weight, low(l.up.weight), low(l.up.bias), low(l.down.weight),
+                        low(l.down.bias)) for l in model.decoder]
 
     def begin(self,
         given,             # (R, K, d) from `bar_input`
@@ -38,7 +43,8 @@ class QuickDecoder:
         R, K, d = given.shape
         self.given, self.length, self.bars = given, torch.zeros(R, dtype=torch.long), None
         self.memory = [[m.to(self.dtype) for m in kv] for kv in memory]
-        self.seen = bias_of(F.pad(torch.arange(K)[:, None] == skeleton, (1, 0), value=True)).to(self.dtype)   # (K, 1 + S)
+        # (K, 1 + S)
+        self.seen = bias_of(F.pad(torch.arange(K)[:, None] == skeleton, (1, 0), value=True)).to(self.dtype)
         empty = torch.zeros(2, R, self.heads, 0, d // self.heads, dtype=self.dtype)   # keys and values
         self.cache, self.longest = [empty for _ in self.layers], 0
         return self
@@ -55,7 +61,8 @@ class QuickDecoder:
     def rollback(self,
         count,             # (R,) how many of the last ids of each row
     ):
-        "Take ids back; what is kept of them lies beyond the row's length, where nothing looks until others are written over it."
+        """Take ids back; what is kept of them lies beyond the row's length, where nothing looks until others
+        are written over it."""
         self.length = self.length - count
 
     def _lay(self, rows, size):
@@ -94,7 +101,8 @@ class QuickDecoder:
     )->torch.Tensor:       # (M, V) logits for what follows each that counts, row after row
         "Take in ids."
         counts = torch.arange(ids.shape[1]) < count[:, None]
-        row, col = torch.nonzero(counts, as_tuple=True)                       # (M,) ids that count; products are made of these alone
+        # (M,) ids that count; products are made of these alone
+        row, col = torch.nonzero(counts, as_tuple=True)
         at = self.length[row] + col
         self._room(int(at.max()) + 1)
         turn, spans = (self.cos[at][:, None], self.sin[at][:, None]), self._spans(count)   # (M, 1, D/2) each
@@ -106,7 +114,8 @@ class QuickDecoder:
         return F.linear(self._norm(x, self.model.norm_out.weight), self.model.tokens.weight)
 
     def _near(self, bar):
-        "What ids in bars `bar` (M,) see of the skeleton of these bars, and its keys and values, which are picked out anew only where the bars are others than the last time."
+        """What ids in bars `bar` (M,) see of the skeleton of these bars, and its keys and values, which are
+        picked out anew only where the bars are others than the last time."""
         bars = [int(b) for b in torch.aminmax(bar)]
         if bars != self.bars:
             self.bars, self.used = bars, torch.nonzero((self.seen[bars[0]:bars[1] + 1] == 0).any(0))[:, 0]
@@ -117,16 +126,20 @@ class QuickDecoder:
 
     def _product(self, x, weight, bias=None):
         "Multiply ids (M, d) by a matrix, in the decoder's precision."
-        extra = -len(x) % 16 if self.dtype == torch.bfloat16 and len(x) > 16 else 0   # few sizes: for each there is code that is made and kept
+        # few sizes: for each there is code that is made and kept
+        extra = -len(x) % 16 if self.dtype == torch.bfloat16 and len(x) > 16 else 0
         x = x.to(self.dtype)
-        return F.linear(F.pad(x, (0, 0, 0, extra)), weight, bias)[:len(x)] if extra else F.linear(x, weight, bias)
+        return (F.linear(F.pad(x, (0, 0, 0, extra)), weight, bias)[:len(x)] if extra
+                else F.linear(x, weight, bias))
 
     def _look_back(self, qkv, cache, turn, spans):
-        "Attention (M, d) of ids over those before them in their row, from queries, keys and values (M, 3 d), which are kept."
+        """Attention (M, d) of ids over those before them in their row, from queries,
+        keys and values (M, 3 d), which are kept."""
         qk, v = qkv.view(len(qkv), 3 * self.heads, -1).split([2 * self.heads, self.heads], 1)
         q, k = rotate(qk.float(), *turn).to(self.dtype).transpose(0, 1).split(self.heads)   # (H, M, D) each
         keys, values, y = *cache, torch.empty_like(v)
-        for row, ids, first, last, past in spans:                             # rows have different lengths; side by side, most products would be of padding
+        # rows have different lengths; side by side, most products would be of padding
+        for row, ids, first, last, past in spans:
             keys[row, :, first:last], values[row, :, first:last] = k[:, ids], v[ids].transpose(0, 1)
             before = keys[row:row + 1, :, :last], values[row:row + 1, :, :last]
             y[ids] = F.scaled_dot_product_attention(q[None, :, ids], *before, past)[0].transpose(0, 1)
@@ -137,7 +150,8 @@ class QuickDecoder:
         norm1, qkv, out, norm2, cross_q, cross_out, norm3, up, up_bias, down, down_bias = layer
         y = self._look_back(self._product(self._norm(x, norm1), qkv), cache, turn, spans)
         x = x + self._product(y, out)
-        q = self._product(self._norm(x, norm2), cross_q).view(len(x), self.heads, -1).transpose(0, 1)[None]   # (1, H, M, D)
+        # (1, H, M, D)
+        q = self._product(self._norm(x, norm2), cross_q).view(len(x), self.heads, -1).transpose(0, 1)[None]
         y = F.scaled_dot_product_attention(q, *memory, seen)
         x = x + self._product(y[0].transpose(0, 1).flatten(1), cross_out)
         wide = F.gelu(self._product(self._norm(x, norm3), up, up_bias), approximate=self.gelu)

@@ -26,7 +26,7 @@ def keeps_of(
     return names
 
 # %% ../../nbs/092_generate.keep.ipynb #00000008
-PLACE, KEY = 1024, 128                                                      # more than a bar has steps, and than there are pitches
+PLACE, KEY = 1024, 128  # more than a bar has steps, and than there are pitches
 
 def ticks_and_keys(song): return song.onset * KEY + song.pitch
 
@@ -47,13 +47,14 @@ class Keep:
         self.whole = tokenizer.quantise(song, tonic)                           # all notes of the input
         self.key = self.key_of(self.notes)                                    # rising
         self.top = np.isin(self.key, self.key_of(top))                        # which of them are melody
-        self.own = np.isin(self.key_of(part.notes), self.key)                  # (N,) notes of the input that are kept
-        self.end = np.searchsorted(self.key, np.arange(1, len(part.opening) + 1) * PLACE * KEY)   # (B,) kept notes up to the end of each bar
+        self.own = np.isin(self.key_of(part.notes), self.key)  # (N,) notes of the input that are kept
+        # (B,) kept notes up to the end of each bar
+        self.end = np.searchsorted(self.key, np.arange(1, len(part.opening) + 1) * PLACE * KEY)
         self.pitches = tokenizer.first[VELOCITY] - tokenizer.first[PITCH]
         self.may = self._harmony() if 'harmony' in keep else None
         self.place, self.size = self._strokes() if 'rhythm' in keep else (None, None)
         said, (low, high) = song.pitch + shift(tonic), tokenizer.config.pitch_range
-        self.beyond = (said < low) | (said > high)                            # notes that the tokens can't say stay as they are
+        self.beyond = (said < low) | (said > high)  # notes that the tokens can't say stay as they are
         self.mask = self.mask | self.beyond
 
     @staticmethod
@@ -69,10 +70,12 @@ class Keep:
         return own[:, every % 12] & (every >= low[:, None])
 
     def _strokes(self):
-        "Places that are struck, rising, and how many notes each needs so that every onset there can have one."
+        """Places that are struck, rising, and how many notes each needs so that every
+        onset there can have one."""
         onset, at = places_of(self.song, self.tokens)
         written = np.isin(at @ [PLACE, 1], self.part.notes[:, :2] @ [PLACE, 1])
-        self.mask = self.mask | np.isin(self.song.onset, onset[~written])       # notes that the tokens can't say, beyond a piano's, stay as they are
+        # notes that the tokens can't say, beyond a piano's, stay as they are
+        self.mask = self.mask | np.isin(self.song.onset, onset[~written])
         onset, at = onset[written], at[written]
         kept = np.isin(onset, self.song.onset[self.mask])
         place = at @ [PLACE, 1]
@@ -87,10 +90,12 @@ class Keep:
         start, every, lowest = self.part.start, np.arange(self.pitches), self.part.lowest
         step = lambda notes: start[notes[:, 0]] + notes[:, 1] - start[first]
         held, never, own = np.zeros((3, start[last] - start[first], self.pitches), bool)
-        a, b = np.searchsorted(self.notes[:, 0], [first - 12, last])           # a note lasts twelve beats at the most
+        a, b = np.searchsorted(self.notes[:, 0], [first - 12, last])  # a note lasts twelve beats at the most
         begin, longest = step(self.notes[a:b]), self.tokens.durations
-        end = begin + longest[np.minimum(self.notes[a:b, 4] + 1, len(longest) - 1)]   # its real length was rounded
-        for i, j, pitch, top in zip(np.maximum(begin, 0).tolist(), np.maximum(end, 0).tolist(), self.notes[a:b, 2].tolist(), self.top[a:b].tolist()):
+        # its real length was rounded
+        end = begin + longest[np.minimum(self.notes[a:b, 4] + 1, len(longest) - 1)]
+        for i, j, pitch, top in zip(np.maximum(begin, 0).tolist(), np.maximum(end, 0).tolist(),
+                                    self.notes[a:b, 2].tolist(), self.top[a:b].tolist()):
             held[i:j, pitch] = True
             never[i:j] |= np.isin((every - pitch) % 12, (1, 11)) | top & (every > pitch)
         for k in range(first, last):
@@ -109,16 +114,19 @@ class Keep:
         return np.isin(ticks_and_keys(made), ticks_and_keys(self.grid))
 
     def let_go(self, new):
-        "End new notes, which stand on the grid, where a kept one a semitone away begins; what the input has there rings on."
+        """End new notes, which stand on the grid, where a kept one a semitone away
+        begins; what the input has there rings on."""
         end, kept = new.onset + new.duration, self.grid
         for pc in range(12):
-            mine = np.flatnonzero((new.pitch % 12 == pc) & ~np.isin(ticks_and_keys(new), ticks_and_keys(self.whole)))
+            mine = np.flatnonzero((new.pitch % 12 == pc)
+                                  & ~np.isin(ticks_and_keys(new), ticks_and_keys(self.whole)))
             other = np.append(kept.onset[np.isin((kept.pitch - pc) % 12, (1, 11))], np.iinfo(np.int64).max)
             end[mine] = np.minimum(end[mine], other[np.searchsorted(other, new.onset[mine], 'right')])
         return new.replace(duration=end - new.onset)
 
     def strike(self, new, quantised):
-        "Give new notes, which stand on the grid, the onsets that the input has at their places: all of them, from low to high."
+        """Give new notes, which stand on the grid, the onsets that the input has at their places: all of
+        them, from low to high."""
         onset, tick = new.onset.copy(), dict(zip(np.unique(quantised.onset).tolist(), self.ticks.values()))
         for at in np.unique(new.onset):
             here = np.flatnonzero(new.onset == at)
@@ -128,14 +136,17 @@ class Keep:
         return new.replace(onset=onset)
 
     def put_back(self, new):
-        "Lay the notes that are kept beside new ones, as the input has them; new ones give way where both would hold down a key."
+        """Lay the notes that are kept beside new ones, as the input has them; new ones give way where both
+        would hold down a key."""
         old = only(self.song, self.mask)
         end, use = new.onset + new.duration, np.ones(len(new), bool)
         for p in np.intersect1d(old.pitch, new.pitch):
             mine, yours = np.flatnonzero(new.pitch == p), old.pitch == p
             o, e = old.onset[yours], np.maximum.accumulate((old.onset + old.duration)[yours])
-            i = np.searchsorted(o, new.onset[mine], 'right')                  # kept notes of this key that begin before or with the new one
+            # kept notes of this key that begin before or with the new one
+            i = np.searchsorted(o, new.onset[mine], 'right')
             use[mine] = (i == 0) | (np.append(0, e)[i] <= new.onset[mine])
             end[mine] = np.minimum(end[mine], np.append(o, np.iinfo(np.int64).max)[i])
         both = lambda k, x: np.concatenate([x[use], getattr(old, k)])
-        return new.replace(onset=both('onset', new.onset), duration=both('duration', end - new.onset), pitch=both('pitch', new.pitch), velocity=both('velocity', new.velocity))
+        return new.replace(onset=both('onset', new.onset), duration=both('duration', end - new.onset),
+                           pitch=both('pitch', new.pitch), velocity=both('velocity', new.velocity))

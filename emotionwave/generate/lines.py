@@ -27,7 +27,7 @@ class Ids:
         self.position = np.arange(self.positions.stop - self.positions.start)  # (S,)
         self.degree = (self.pitch + lowest) % 12                              # (P,) semitones above the tonic
         self.step = step_of(self.pitch + lowest)                              # (P,) diatonic steps
-        self.shade = self._shades()                                           # (P,) the other pitch of the step
+        self.shade = self._shades()  # (P,) the other pitch of the step
 
     def _shades(self):
         "The other pitch of each step; the pitch itself where a step has only one."
@@ -48,10 +48,12 @@ class Places:
         notes = part.notes[here]
         code = notes[:, 0] * PLACE + notes[:, 1]
         self.code = np.unique(code)                                           # (U,) places, rising
-        self.own = np.zeros((len(self.code) + 1, len(ids.pitch)), bool)       # (U+1, P) pitches struck; the last row is for places without any
+        # (U+1, P) pitches struck; the last row is for places without any
+        self.own = np.zeros((len(self.code) + 1, len(ids.pitch)), bool)
         self.own[np.searchsorted(self.code, code), notes[:, 2]] = True
         self.size = self.own.sum(1)                                           # (U+1,) notes
-        self.turned = self.own[:, ids.shade] & ~self.own & (ids.shade != ids.pitch)   # (U+1, P) shades of what is struck
+        # (U+1, P) shades of what is struck
+        self.turned = self.own[:, ids.shade] & ~self.own & (ids.shade != ids.pitch)
         self._ended = np.append(self.code, -1)
 
     def at(self,
@@ -64,7 +66,7 @@ class Places:
 
     def after(self,
         bar, position,     # (r,)
-    )->tuple:              # position of the next place (r,), whatever its bar; how many follow in this bar (r,)
+    )->tuple:  # position of the next place (r,), whatever its bar; how many follow in this bar (r,)
         "Find the next place of each row."
         i = np.searchsorted(self.code, bar * PLACE + position, 'right')
         end = np.searchsorted(self.code, (bar + 1) * PLACE)
@@ -87,15 +89,18 @@ class Lines:
         self.first, self.last, self.steps = first, last, np.diff(part.start)
         self.ids = Ids(tokenizer, part.lowest)
         self.places = Places(part, shown, self.ids, first, last)
-        self.whole = self._whole(shown)                                       # (K,) bool, bars that are shown whole
+        self.whole = self._whole(shown)  # (K,) bool, bars that are shown whole
         self.forced = {int(k): n[3:].tolist() for k, n in zip(keep.key, keep.notes)}
         self.bar, self.kind = np.full(rows, first), np.full(rows, TIMESIG)
-        self.position, self.pitch = np.full(rows, -1), np.full(rows, -1)      # of the last place and pitch, -1 for none yet
-        self.count, self.here = np.full(rows, 2), np.zeros(rows, int)         # ids said in the bar, notes said at the place
+        # of the last place and pitch, -1 for none yet
+        self.position, self.pitch = np.full(rows, -1), np.full(rows, -1)
+        # ids said in the bar, notes said at the place
+        self.count, self.here = np.full(rows, 2), np.zeros(rows, int)
         self.done = np.zeros(rows, bool)
         self.written, self.pending = [[] for _ in range(rows)], [[] for _ in range(rows)]
-        self.velocities = {}                                                  # (bar, position, pitch) -> velocity index
-        self.held_as = np.tile(self.ids.degree, (len(self.places.own), 1))    # (U+1, P) degree as which each pitch is held
+        self.velocities = {}  # (bar, position, pitch) -> velocity index
+        # (U+1, P) degree as which each pitch is held
+        self.held_as = np.tile(self.ids.degree, (len(self.places.own), 1))
         self.rules = rules
         self.hearing = [rule for rule in rules if rule.hears]
         for rule in rules: rule.begin(self)
@@ -176,20 +181,23 @@ class Next:
         rows,              # (r,) numbers of rows
     ):
         self.lines, self.rows = lines, rows
-        self.bar, self.kind, self.position, self.pitch = (x[rows] for x in (lines.bar, lines.kind, lines.position, lines.pitch))
+        self.bar, self.kind, self.position, self.pitch = (x[rows] for x in (lines.bar, lines.kind,
+                                                                            lines.position, lines.pitch))
         self.count, self.here = lines.count[rows], lines.here[rows]
         self.k = self.bar - lines.first                                       # bar of the window
         self.place = lines.places.at(self.bar, self.position)
         self.striking = (self.kind == POSITION) | (self.kind == DURATION)     # a pitch may come
         self.due_position, self.due_pitch, self.left = lines.due(rows)
-        self.following = np.full(len(rows), -1)                               # position of a stroke that must come, -1 where none
-        self.need = np.zeros(len(rows), int)                                  # notes that the place still needs
+        self.following = np.full(len(rows), -1)  # position of a stroke that must come, -1 where none
+        self.need = np.zeros(len(rows), int)  # notes that the place still needs
         self.allow_all()
 
     def allow_all(self):
         "Allow everything, as before a stage of rules looks."
         self.allowed = np.ones((len(self.rows), self.lines.ids.size), bool)
-        self.pitches, self.positions = self.allowed[:, self.lines.ids.pitches], self.allowed[:, self.lines.ids.positions]   # views
+        # views
+        self.pitches, self.positions = (self.allowed[:, self.lines.ids.pitches],
+                                        self.allowed[:, self.lines.ids.positions])
         self.aim = np.full(len(self.rows), -1)
 
     def forbid_end(self, where):

@@ -67,7 +67,9 @@ class Move:
     def __repr__(self): return f'{self.name}: {self.reason}'
 
 # %% ../../nbs/098_generate.moves.ipynb #00000007
-MEDIANTS = {                   # way -> (root, third) of the input's chord -> its root in the version, what gives way there, and what for: semitones above the tonic
+# way -> (root, third) of the input's chord -> its root in the version, what gives way there, and what for:
+# semitones above the tonic
+MEDIANTS = {
     'sad': {(4, 3): (3, (10, 11), 12), (9, 3): (8, (3,), 5)},
     'happy': {(3, 4): (4, (11,), 12), (8, 4): (9, (4,), 5)}}
 FOURTH = {'sad': (5, 4), 'happy': (5, 3)}      # the input's chord on the fourth degree
@@ -83,7 +85,8 @@ def _stands_beside(song, at, goal):
 
 class Mediants(Move):
     name = 'mediants'
-    reason = 'A mediant that has turned the wrong way gives way to the tonic or the fourth degree over its third.'
+    reason = ('A mediant that has turned the wrong way gives way to the tonic or the fourth degree '
+              'over its third.')
 
     def applies(self, version:Version)->bool:
         "Not where a part is kept: the chord is partly as it was."
@@ -105,7 +108,8 @@ class Mediants(Move):
         return song.replace(pitch=pitch)
 
     def _gives_way(self, version, k):
-        "Root of half bar k's chord in the version, what gives way there, and what for; no root where nothing does."
+        """Root of half bar k's chord in the version, what gives way there, and what
+        for; no root where nothing does."""
         chords, way = version.chords, version.ways[k]
         root, gives, to = MEDIANTS[way].get(tuple(chords[k].tolist()), (None, (), 0))
         near = chords[max(k - NEAR, 0):k + NEAR + 1]
@@ -115,7 +119,8 @@ class Mediants(Move):
 # %% ../../nbs/098_generate.moves.ipynb #0000000b
 class Augmented(Move):
     name = 'augmented'
-    reason = 'The major seventh over a minor tonic or its third goes to the tonic, where it is not in the tune.'
+    reason = ('The major seventh over a minor tonic or its third goes to the tonic, '
+              'where it is not in the tune.')
 
     def applies(self, version:Version)->bool:
         "As for mediants."
@@ -138,21 +143,23 @@ class Augmented(Move):
         return song.replace(pitch=pitch)
 
 # %% ../../nbs/098_generate.moves.ipynb #0000000f
-SURE = .05                     # how much nearer to the valence asked for another way of playing must be heard to be taken
+SURE = .05  # how much nearer to the valence asked for another way of playing must be heard to be taken
 
 def nearer(
     new:Song, other:Song,  # two ways to play a version
     valence,           # (B,) of each bar, 0. to 1.
     least:float=0.,    # how far the first must be heard from the valence asked for before there is a choice
 )->Song:
-    "Take the second of two ways where the labeller hears it nearer to the valence asked for; the first for a course from sad to happy or back."
+    """Take the second of two ways where the labeller hears it nearer to the valence asked for; the first for
+    a course from sad to happy or back."""
     if new == other or np.min(valence) < .5 <= np.max(valence): return new
     far, near = np.abs(load_labeller().predict([new, other]) - np.mean(valence))
     return other if far > least and near < far - SURE else new
 
 class Touch(Move):
     name = 'touch'
-    reason = 'Sad notes are held, while nothing forbids it and it is not heard the wrong way; beyond strength 1 happy ones are detached.'
+    reason = ('Sad notes are held, while nothing forbids it and it is not heard the wrong way; '
+              'beyond strength 1 happy ones are detached.')
 
     def applies(self, version:Version)->bool:
         "Not where polyphony was asked for: lengths are part of it."
@@ -176,7 +183,8 @@ class LetGo(Move):
 
 class Timing(Move):
     name = 'timing'
-    reason = "The player's small offsets from the grid come back; where rhythm is kept, the onsets themselves."
+    reason = ("The player's small offsets from the grid come back; where rhythm is kept, "
+              "the onsets themselves.")
 
     def __call__(self, song:Song, version:Version)->Song:
         "Give new notes the input's timing."
@@ -197,13 +205,15 @@ class PutBack(Move):
 
 # %% ../../nbs/098_generate.moves.ipynb #00000017
 DEEP = 28                      # below this pitch (E1) a bass growls
-STAY = .1                      # share of the notes that may stay where they are, and that may be mud, when a piece is played an octave lower
+# share of the notes that may stay where they are, and that may be mud, when a piece is played an octave lower
+STAY = .1
 
 def crossed(
     song:Song,
     new,               # (N,) pitches of its notes, some of them an octave lower
 )->np.ndarray:         # (N,) bool
-    "Find notes that stayed and that one of the right hand, which was above them while they sound, has come down to or beneath."
+    """Find notes that stayed and that one of the right hand, which was above them while
+    they sound, has come down to or beneath."""
     out, right = np.zeros(len(song), bool), right_hand(song)
     end, longest = song.onset + song.duration, song.duration.max(initial=0)
     for i in np.flatnonzero(new == song.pitch):
@@ -213,19 +223,23 @@ def crossed(
     return out
 
 def _until_mud(song):
-    "Ticks (N,) at which each note, an octave lower, would be close to the next bass note of a broken chord; very late where none comes."
+    """Ticks (N,) at which each note, an octave lower, would be close to the next bass note of a broken
+    chord; very late where none comes."""
     lower, never = song.pitch - 12, 1 << 40
-    waits = [np.where(lower + max(by, 0) < MUD_BELOW, next_onset(song.onset, song.pitch, song.pitch + by), never)
+    waits = [np.where(lower + max(by, 0) < MUD_BELOW, next_onset(song.onset, song.pitch, song.pitch + by),
+                      never)
              for by in range(-MUD_CLOSE, MUD_CLOSE + 1) if by]
     return np.min(waits, 0)
 
 def lowered(
     song:Song,         # no pitch of it sounds twice at once
 )->Song:
-    "Play an octave lower, chords in the bass opened, its broken chords not held, nothing below `DEEP`; or as it is, where more than `STAY` of the notes would be left behind or be mud."
+    """Play an octave lower, chords in the bass opened, its broken chords not held, nothing below `DEEP`; or
+    as it is, where more than `STAY` of the notes would be left behind or be mud."""
     if not len(song): return song
     pitch = song.pitch
-    again = np.searchsorted(song.bar_ticks(), song.onset, 'right') * 128 + pitch   # a note that comes again in its bar
+    # a note that comes again in its bar
+    again = np.searchsorted(song.bar_ticks(), song.onset, 'right') * 128 + pitch
     new = song.replace(pitch=pitch - 12, duration=np.minimum(song.duration, _until_mud(song) - song.onset))
     muddy = (close_below(new) | (new.pitch < DEEP)) & ~right_hand(song)
     stay = np.isin(again, again[muddy])                                       # each time
@@ -240,8 +254,9 @@ def lowered(
 
 class Register(Move):
     name = 'register'
-    reason = 'Where nothing else is heard, the piece moves by an octave: lower when it is to be sad, higher when happy.'
-    FAR = .15                  # how far the valence heard may be from the one asked for before anything moves, at strength 1
+    reason = ('Where nothing else is heard, the piece moves by an octave: lower when it is to be sad, '
+              'higher when happy.')
+    FAR = .15  # how far the valence heard may be from the one asked for before anything moves, at strength 1
     MIDDLE = 60                # MIDI pitch, middle C: what lies beneath it in the mean isn't moved any lower
 
     def applies(self, version:Version)->bool:
@@ -261,7 +276,9 @@ HARMONY = Mediants(), Augmented()
 TOUCH = Touch()
 IN_TIME = LetGo(), Timing()
 AFTERWARDS = PutBack(), Register()
-EVERY_SWITCH = SWITCHES | {move.name: move.reason for move in (*HARMONY, TOUCH, *IN_TIME, *AFTERWARDS) if move.name}   # name -> reason
+# name -> reason
+EVERY_SWITCH = (SWITCHES
+                | {move.name: move.reason for move in (*HARMONY, TOUCH, *IN_TIME, *AFTERWARDS) if move.name})
 
 def moved_by(
     moves,             # list of `Move`s
@@ -285,5 +302,7 @@ def read_without(
     names = () if without is None else without.split(',') if isinstance(without, str) else without
     names = tuple(n.strip() if isinstance(n, str) else n for n in names)
     odd = [n for n in names if n not in EVERY_SWITCH]
-    if odd: raise ValueError(f'without names rules and moves to leave out; there are {", ".join(EVERY_SWITCH)}, got {odd[0]!r}')
+    if odd:
+        raise ValueError(f'without names rules and moves to leave out; there are {", ".join(EVERY_SWITCH)}, '
+                         f'got {odd[0]!r}')
     return names

@@ -24,7 +24,8 @@ def readable_meter(
             num //= min(parts, key=lambda k: abs(np.log(num / k / den)))
         if num * 4 <= den: num *= max(round(den / num), 1)
         return num
-    return song.replace(meter_num=[numerator(*m) for m in zip(song.meter_num.tolist(), song.meter_den.tolist())])
+    return song.replace(meter_num=[numerator(*m)
+                                   for m in zip(song.meter_num.tolist(), song.meter_den.tolist())])
 
 # %% ../../nbs/090_generate.piece.ipynb #00000008
 def step_start(
@@ -42,7 +43,8 @@ class Part:
     seen: np.ndarray           # (N, 5) the same as the encoder may see it, spelled in major
     room: np.ndarray           # (B,) most tokens a bar may take
     long: np.ndarray           # (B,) bool, bars of more tokens than any that a model learns from
-    conditions: dict           # name -> (B,) class of each bar or one class for all, the input's own; `None` is unknown
+    # name -> (B,) class of each bar or one class for all, the input's own; `None` is unknown
+    conditions: dict
     start: np.ndarray          # (B+1,) steps from the beginning of the piece to each bar, and to its end
     lowest: int                # MIDI pitch of pitch index 0
 
@@ -63,13 +65,16 @@ class Part:
         opening = [bars[k][:2].tolist() for k in range(len(bars))]
         long = tokens > max_bar_tokens
         start = step_start(opening, tokenizer)
-        classes = bar_classes(*rhythm_polyphony(notes[:, 0], notes[:, 1], tokenizer.durations[notes[:, 4]], np.diff(start)))
+        classes = bar_classes(*rhythm_polyphony(notes[:, 0], notes[:, 1], tokenizer.durations[notes[:, 4]],
+                                                np.diff(start)))
         classes['tempo'] = tempo_class(song.bar_ticks()[-1] / song.tpq / minutes, song.grid)
         lowest = tokenizer.config.pitch_range[0]
-        return cls(opening, notes, spell_major(notes, key.mode == 'minor', lowest), room, long, classes, start, lowest)
+        return cls(opening, notes, spell_major(notes, key.mode == 'minor', lowest), room, long, classes,
+                   start, lowest)
 
     def loudness(self, bar, position, pitch):
-        "Velocity index of the nearest note: at the same place the nearest in pitch, else the nearest in time. The bar must have notes."
+        """Velocity index of the nearest note: at the same place the nearest in pitch, else the nearest in
+        time. The bar must have notes."""
         far = np.abs(self.start[self.notes[:, 0]] + self.notes[:, 1] - self.start[bar] - position)
         there = np.flatnonzero(far == far.min())
         return int(self.notes[there[np.abs(self.notes[there, 2] - pitch).argmin()], 3])
@@ -78,8 +83,10 @@ class Part:
 def places_of(
     song:Song,
     tokenizer:Tokenizer,
-)->tuple:              # different onsets, ticks, rising (U,); the bar and position that each is written at (U, 2)
+)->tuple:  # different onsets, ticks, rising (U,); the bar and position that each is written at (U, 2)
     "Find where the tokens put each onset."
     onset = np.unique(song.onset)
-    probe = song.replace(onset=onset, duration=np.ones_like(onset), pitch=20 + np.arange(len(onset)) % 90, velocity=np.full_like(onset, 64))   # never two alike at a place
+    # never two alike at a place
+    probe = song.replace(onset=onset, duration=np.ones_like(onset), pitch=20 + np.arange(len(onset)) % 90,
+                         velocity=np.full_like(onset, 64))
     return onset, tokenizer.notes(tokenizer.encode(probe).ids)[:, :2]

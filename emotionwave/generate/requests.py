@@ -51,7 +51,8 @@ class Busy(Rule):
         return np.maximum(self.lacking(next)[0], 0)
 
     def _places(self, next):
-        "Places (r, S) that make a bar no busier than is asked for, and leave enough for it to become so busy."
+        """Places (r, S) that make a bar no busier than is asked for, and leave enough
+        for it to become so busy."""
         at = sub_beat(self.lines.ids.position, self.lines.steps[next.bar][:, None])
         least, most = self.lacking(next)
         new = ~np.take_along_axis(self.struck[next.rows, next.k], at, 1)
@@ -59,7 +60,8 @@ class Busy(Rule):
         return ~new | ((most > 0)[:, None] & enough)
 
     def forbid(self, next:Next):
-        "Forbid places, and an early end. A kept note is struck however calm the bar is to be, and where nothing would be left, what is kept needs it."
+        """Forbid places, and an early end. A kept note is struck however calm the bar is to be, and where
+        nothing would be left, what is kept needs it."""
         ids, (least, _) = self.lines.ids, self.lacking(next)
         due = ids.position == next.due_position[:, None]
         may = next.grammar[:, ids.positions] & (self._places(next) | due)
@@ -71,7 +73,8 @@ class Busy(Rule):
 class Full(Rule):
     name, stage, hears = 'polyphony', WISH, True
     reason = 'As many notes sound in a bar as is asked for.'
-    NOTE, LONG = 3., 1.        # nats that another note gains for each that is lacking, and for each doubling of its length
+    # nats that another note gains for each that is lacking, and for each doubling of its length
+    NOTE, LONG = 3., 1.
 
     def __init__(self,
         least, most,       # (B,) notes that are to sound in each bar of the piece, in the mean
@@ -95,12 +98,15 @@ class Full(Rule):
         self.sounding[row].reshape(-1)[start:start + long] += 1
 
     def lacking(self, next:Next):
-        "Notes (r,) that are lacking here, or too many (below 0), if the rest of the bar is to make up for what came before; -2 to 2."
+        """Notes (r,) that are lacking here, or too many (below 0), if the rest of the bar is to make up for
+        what came before; -2 to 2."""
         position, steps = np.maximum(next.position, 0), self.lines.steps[next.bar]
         sounding, at = self.sounding[next.rows, next.k], sub_beat(position, steps)
         before = np.where(np.arange(SUB_BEATS) < at[:, None], sounding, 0).sum(1)
-        now = sounding[np.arange(len(at)), at] + (next.kind == VELOCITY)       # with the note that waits for its length
-        least, most = ((SUB_BEATS * bound[next.bar] - before) / (SUB_BEATS - at) - now for bound in self.range)
+        # with the note that waits for its length
+        now = sounding[np.arange(len(at)), at] + (next.kind == VELOCITY)
+        least, most = ((SUB_BEATS * bound[next.bar] - before) / (SUB_BEATS - at) - now
+                       for bound in self.range)
         return np.clip(np.maximum(least, 0) + np.minimum(most, 0), -2, 2)
 
     def prefer(self, next:Next):
@@ -110,7 +116,8 @@ class Full(Rule):
         out = np.zeros(next.allowed.shape, np.float32)
         out[:, ids.pitches] = self.NOTE * (lack * (next.kind == DURATION))[:, None]
         inside = np.minimum(durations, (lines.steps[next.bar] - np.maximum(next.position, 0))[:, None])
-        out[:, first:first + len(durations)] = self.LONG * (lack * (next.kind == VELOCITY))[:, None] * np.log2(inside)
+        out[:, first:first + len(durations)] = self.LONG * (lack * (next.kind
+                                                                    == VELOCITY))[:, None] * np.log2(inside)
         return out
 
 # %% ../../nbs/096_generate.requests.ipynb #0000000c
@@ -119,7 +126,9 @@ class KeptApart(Rule):
     reason = 'Nothing new rubs against a kept note, stands above a kept melody or mixes its shades.'
 
     def __init__(self,
-        closed:bool=True,  # whether a place gets no new note where all that the input strikes there is kept, in a bar that is shown whole
+        # whether a place gets no new note where all that the input strikes there is kept, in a bar that is
+        # shown whole
+        closed:bool=True,
     ):
         self.closed = closed
 
@@ -147,7 +156,8 @@ class KeptRhythm(Rule):
     reason = 'Where rhythm is kept, strokes come when they came, with a note for every onset.'
 
     def forbid(self, next:Next):
-        "Forbid all places but the next stroke's, an end before the last, and pitches that leave no room above for what the stroke still needs."
+        """Forbid all places but the next stroke's, an end before the last, and pitches that leave no room
+        above for what the stroke still needs."""
         keep, ids = self.lines.keep, self.lines.ids
         j = np.searchsorted(keep.place, next.bar * PLACE + next.position, 'right')
         following = np.where(j < len(keep.place), keep.place[np.minimum(j, len(keep.place) - 1)], -1)
@@ -162,10 +172,11 @@ class KeptRhythm(Rule):
         "A stroke of `size` notes (r,) isn't left before it has them."
         keep, ids = self.lines.keep, self.lines.ids
         here = (next.bar * PLACE + next.position) * KEY
-        held = np.searchsorted(keep.key, here + KEY) - np.searchsorted(keep.key, here + next.pitch, 'right')   # kept notes still to come at this stroke
+        # kept notes still to come at this stroke
+        held = np.searchsorted(keep.key, here + KEY) - np.searchsorted(keep.key, here + next.pitch, 'right')
         next.need = np.where(next.position >= 0, size - next.here - held, 0)
         above = next.pitches & (ids.pitch > next.pitch[:, None])
-        next.above = above[:, ::-1].cumsum(1)[:, ::-1] - above                # (r, P) keys that are free above each
+        next.above = above[:, ::-1].cumsum(1)[:, ::-1] - above  # (r, P) keys that are free above each
         next.pitches &= next.above >= next.need[:, None] - 1
         stay = (next.need > 0) & (next.pitches & above).any(1) & (next.kind == DURATION)
         next.positions[stay] = False
@@ -188,7 +199,8 @@ class KeptNotes(Rule):
         for r in np.flatnonzero(waits & ~here): self._go_there(next, r)
 
     def _strike(self, next, r):
-        "The note is due at this place: it comes next, or one below it, unless a stroke's other notes need the room above."
+        """The note is due at this place: it comes next, or one below it, unless a
+        stroke's other notes need the room above."""
         key = next.due_pitch[r]
         next.positions[r], next.pitches[r, key:] = False, False
         crowded = next.need[r] > 0 and next.need[r] > next.above[r, key]
@@ -204,7 +216,7 @@ class KeptNotes(Rule):
         if next.kind[r] != POSITION and not sooner: next.aim[r] = self.lines.ids.positions.start + at
 
 # %% ../../nbs/096_generate.requests.ipynb #00000010
-SWITCHES = {                   # rules that `without` switches off; `foreign` and `steady` are parts of `anchor`
+SWITCHES = {  # rules that `without` switches off; `foreign` and `steady` are parts of `anchor`
     **{rule.name: rule.reason for rule in (SameStrokes, NothingStrange, Anchor)},
     'foreign': 'Degrees that tell the mode are not held when the other mode is asked for.',
     'steady': 'What is of neither mode is held by all candidates alike.',
@@ -225,7 +237,7 @@ def rules_of(
     if busy: rules.append(Busy(*busy))
     if np.any(held): rules.append(Degrees(held))
     rules.append(Dominant())
-    if not keep.names: rules.append(OneWay())                                 # what is kept has its own rule for shades
+    if not keep.names: rules.append(OneWay())  # what is kept has its own rule for shades
     if not busy: rules.append(EveryStroke())
     if not busy and not full: rules.append(AsMany())
     if len(keep.notes): rules.append(KeptApart(closed=full is None))

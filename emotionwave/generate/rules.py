@@ -70,7 +70,7 @@ class Room(Rule):
     def forbid(self, next:Next):
         "Forbid what there is no room for. Where nothing is left, a stroke gets any note, and a bar ends."
         room, ids = self.lines.part.room[next.bar], self.lines.ids
-        over = next.count + 4 + 4 * self._owed(next) - room                   # a note takes three ids, at a new place four
+        over = next.count + 4 + 4 * self._owed(next) - room  # a note takes three ids, at a new place four
         if over.max() > 0:
             next.positions[next.count + 4 + 4 * next.left > room] = False
             next.pitches[(over > 1) & (next.kind != POSITION)] = False
@@ -79,7 +79,8 @@ class Room(Rule):
 
     def _owed(self, next):
         "The least of notes to come: laws may mean the same notes, wishes mean others."
-        laws, wishes = ([rule.owed(next) for rule in self.lines.rules if rule.stage == s] for s in (LAW, WISH))
+        laws, wishes = ([rule.owed(next) for rule in self.lines.rules if rule.stage == s]
+                        for s in (LAW, WISH))
         return np.max(np.broadcast_arrays(next.left, *laws), 0) + sum(wishes)
 
 # %% ../../nbs/095_generate.rules.ipynb #0000000d
@@ -90,7 +91,9 @@ class SameStrokes(Rule):
     reason = 'A bar that is shown whole is struck where the piece strikes, and nowhere else.'
 
     def __init__(self,
-        least=None,        # (B,) sub-beats that each bar is asked to strike at the least, a bar that strikes fewer is free; `None` for no such wish
+        # (B,) sub-beats that each bar is asked to strike at the least, a bar that strikes fewer is free;
+        # `None` for no such wish
+        least=None,
     ):
         self.least = least
 
@@ -130,8 +133,9 @@ class NothingStrange(Rule):
         next.pitches &= ~self.lacks[next.k]
 
 # %% ../../nbs/095_generate.rules.ipynb #00000011
-ANCHOR = 3., 0.                # nats of the most careful candidate and of the boldest, at strength 1 and likeness 1
-FOREIGN = dict(major=[4, 9], minor=[3, 8, 10])   # semitones above the tonic that a version in the other mode has no use for
+ANCHOR = 3., 0.  # nats of the most careful candidate and of the boldest, at strength 1 and likeness 1
+# semitones above the tonic that a version in the other mode has no use for
+FOREIGN = dict(major=[4, 9], minor=[3, 8, 10])
 
 def anchors(
     mode:str,          # of the input, "major" or "minor"
@@ -139,25 +143,29 @@ def anchors(
     strength:float=1., # as in `write_versions`: below 1 notes are held harder
     likeness:float=1., # as in `write_versions`: all is held by so much
     candidates:int=1,  # of each version
-    without=(),        # "foreign" holds degrees that tell the mode as well, "steady" holds strange ones no more than the rest
+    # "foreign" holds degrees that tell the mode as well, "steady" holds strange ones no more than the rest
+    without=(),
 )->np.ndarray:         # (V * C, B, 12) nats by version and its candidates, bar, and semitones above the tonic
     "Say how firmly each candidate holds on to the input's own degrees."
     lean = (1 - 2 * np.asarray(valences)) * (1 if mode == 'major' else -1)    # (V, B) towards the other mode
     strength, (firm, loose) = min(max(strength, 1e-3), 1), np.broadcast_to(ANCHOR, 2) * likeness
     careful = firm / strength
-    bold = max(loose / strength, firm * (1 - strength))                       # below strength 1 the boldest is held, too
+    bold = max(loose / strength, firm * (1 - strength))  # below strength 1 the boldest is held, too
     out = np.empty((len(lean), candidates, lean.shape[1], 12))
     out[:] = np.linspace(careful, bold, candidates)[:, None, None] if candidates > 1 else (careful + bold) / 2
     if 'steady' not in without: out[..., list(STRANGE)] = careful
-    if 'foreign' not in without: out[..., FOREIGN[mode]] *= 1 - np.clip(lean * strength, 0, 1)[:, None, :, None]
-    return np.minimum(out, 1000).reshape(-1, lean.shape[1], 12)               # beyond 1000 nothing else has a chance
+    if 'foreign' not in without:
+        out[..., FOREIGN[mode]] *= 1 - np.clip(lean * strength, 0, 1)[:, None, :, None]
+    return np.minimum(out, 1000).reshape(-1, lean.shape[1], 12)  # beyond 1000 nothing else has a chance
 
 class Anchor(Rule):
     name = 'anchor'
     reason = "The piece's own notes are likelier than others at their places."
 
     def __init__(self,
-        nats,              # (R, B, 12) by row, bar of the piece and semitones above the tonic, as from `anchors`; or one number for all
+        # (R, B, 12) by row, bar of the piece and semitones above the tonic, as from `anchors`; or one number
+        # for all
+        nats,
     ):
         self.nats = nats
 
@@ -186,7 +194,8 @@ def idle_leading(
     onset,             # (N,) steps
     pitch,             # (N,) key-relative
 )->np.ndarray:         # (N,) bool
-    "Find the leading tones that don't lead: a voice comes to them from the sixth degree beneath, or leaves for it."
+    """Find the leading tones that don't lead: a voice comes to them from the sixth
+    degree beneath, or leaves for it."""
     out = pitch % 12 == LEADING
     at = np.flatnonzero(out)[:, None]
     near = (np.abs(onset - onset[at]) <= BESIDE) & (onset != onset[at])
@@ -225,7 +234,7 @@ class IdleLeading(Rule):
         lines.held_as[around.mark(around.idle)] = THIRD
 
 # %% ../../nbs/095_generate.rules.ipynb #00000019
-MINOR_SHADES, MAJOR_SHADES = [3, 8, 10], [4, 9, 11]   # semitones above the tonic of the two shades of a degree
+MINOR_SHADES, MAJOR_SHADES = [3, 8, 10], [4, 9, 11]  # semitones above the tonic of the two shades of a degree
 
 def held_degrees(
     mode:str,          # of the input, "major" or "minor"
@@ -250,7 +259,8 @@ class Turns(Rule):
 
 class Degrees(Turns):
     name = 'degrees'
-    reason = 'Nothing rises in a sad version, nothing falls in a happy one, and nothing becomes strange to both modes.'
+    reason = ('Nothing rises in a sad version, nothing falls in a happy one, and nothing becomes strange '
+              'to both modes.')
 
     def __init__(self,
         held,              # (R, B, 12) bool, as from `held_degrees`
@@ -295,11 +305,12 @@ class OneWay(Turns):
     def begin(self, lines:Lines):
         "Say what turns together: a degree; leading tones that don't lead by themselves."
         self.lines, ids, places = lines, lines.ids, lines.places
-        source = np.where(places.turned, ids.shade, ids.pitch)                 # (U+1, P) the pitch of the input that each would be a shade of
+        # (U+1, P) the pitch of the input that each would be a shade of
+        source = np.where(places.turned, ids.shade, ids.pitch)
         alone = np.take_along_axis(lines.held_as, source, 1) != ids.degree[source]
         self.kin = ids.degree[source] + 12 * alone                             # (U+1, P)
         self.about = places.own | places.turned                                # (U+1, P)
-        self.into = np.full((len(lines.bar), 24), -1)                          # degree that each has turned into in the bar so far
+        self.into = np.full((len(lines.bar), 24), -1)  # degree that each has turned into in the bar so far
 
     def hear(self, row:int, id:int):
         "Note what a degree has turned into; a new bar forgets it."

@@ -29,7 +29,8 @@ class Control:
     loud: bool = True          # whether new notes take the loudness of the input's
     temperature: float = .7    # 0 for the likeliest
     top_p: float = .95         # nucleus
-    draft: int = 24            # ids fed at once, of which those not drawn yet are guessed, see `Draft`; 0 feeds what is drawn alone
+    # ids fed at once, of which those not drawn yet are guessed, see `Draft`; 0 feeds what is drawn alone
+    draft: int = 24
 
 # %% ../../nbs/097_generate.sampler.ipynb #00000007
 def apply_guidance(
@@ -43,8 +44,10 @@ def apply_guidance(
     "Press which pitch comes by `guidance`, all else by `eased`."
     apart, no = given - without, ~allowed
     out = torch.add(without, apart, alpha=eased).masked_fill_(no, -torch.inf).log_softmax(-1)
-    pressed = torch.add(without[:, pitches], apart[:, pitches], alpha=guidance).masked_fill_(no[:, pitches], -torch.inf).log_softmax(-1)
-    share = out[:, pitches].logsumexp(-1, keepdim=True)                       # of pitches against all else, which guidance leaves as it is
+    pressed = torch.add(without[:, pitches], apart[:, pitches],
+                        alpha=guidance).masked_fill_(no[:, pitches], -torch.inf).log_softmax(-1)
+    # of pitches against all else, which guidance leaves as it is
+    share = out[:, pitches].logsumexp(-1, keepdim=True)
     out[:, pitches] = (pressed + share).nan_to_num_(-torch.inf, neginf=-torch.inf)
     return out
 
@@ -64,7 +67,8 @@ def sample_top_p(
     ranked = np.sort(p, -1)[:, ::-1]
     before = ranked.cumsum(-1) - ranked
     least = np.where(before < top_p * p.sum(-1, keepdims=True), ranked, np.inf).min(-1, keepdims=True)
-    c = np.where(p >= least, p, 0).cumsum(-1)                                  # in the order of ids, so that rounding doesn't swap near-equal ones
+    # in the order of ids, so that rounding doesn't swap near-equal ones
+    c = np.where(p >= least, p, 0).cumsum(-1)
     u = np.array([g.random() for g in generators])[:, None] * c[:, -1:]
     return some[(c > u).argmax(-1)]
 
@@ -80,7 +84,7 @@ def move_forbidden(
     if np.where(allowed, -np.inf, p).max() < p.max() - NEGLIGIBLE: return p
     aim = next.aims
     aimed = np.flatnonzero(aim >= 0)
-    going = np.zeros(p.shape, bool)                                           # ids that go on: places, the bar's end, the aim
+    going = np.zeros(p.shape, bool)  # ids that go on: places, the bar's end, the aim
     going[:, ids.positions] = going[:, ids.end] = going[aimed, aim[aimed]] = True
     out, lost = np.where(allowed, p, -np.inf), np.where(allowed, -np.inf, p)
     _to_shades(out[:, ids.pitches], lost[:, ids.pitches], ids.shade)
@@ -92,10 +96,12 @@ def move_forbidden(
     after = np.logaddexp(before, np.logaddexp(total(lost, ~going), gone))
     some = before > -np.inf
     out[some] += np.where(going, (after - np.where(some, before, 0))[:, None], 0)[some]
-    return np.where((out > -np.inf).any(1)[:, None], out, p)                  # where nothing is left, what is kept is put back in the end
+    # where nothing is left, what is kept is put back in the end
+    return np.where((out > -np.inf).any(1)[:, None], out, p)
 
 def _to_shades(here, lost, shade):
-    "Move what pitches lose to the other shades of their degrees, where these may be; both (r, P) change in place."
+    """Move what pitches lose to the other shades of their degrees, where these may be;
+    both (r, P) change in place."""
     to = np.where((here > -np.inf)[:, shade], lost, -np.inf)
     lost[to > -np.inf] = -np.inf
     here[:] = np.logaddexp(here, to[:, shade])
@@ -110,8 +116,9 @@ class Chances:
         control:Control,
     ):
         self.lines, self.control = lines, control
-        self.stages = [[rule for rule in lines.rules if rule.stage == stage] for stage in (GRAMMAR, WISH, LAW)]
-        self.applied = set()                                                  # names of rules that forbade something likely
+        self.stages = [[rule for rule in lines.rules if rule.stage == stage]
+                       for stage in (GRAMMAR, WISH, LAW)]
+        self.applied = set()  # names of rules that forbade something likely
 
     def __call__(self,
         rows,              # (r,) numbers of rows
@@ -123,7 +130,8 @@ class Chances:
         likely = given.numpy() > given.numpy().max(1, keepdims=True) - LIKELY
         self._forbid(next, grammar, likely)
         allowed = torch.as_tensor(next.allowed)
-        p = apply_guidance(given, without, allowed, control.guidance, control.eased, self.lines.ids.pitches).numpy()
+        p = apply_guidance(given, without, allowed, control.guidance, control.eased,
+                           self.lines.ids.pitches).numpy()
         next.grammar = next.allowed
         for rule in self.lines.rules:
             if (gained := rule.prefer(next)) is not None: p = p + gained
@@ -158,7 +166,7 @@ class Draft:
         self.first = [int(f) for f in ids.first]
         self.colour, self.length = [{} for _ in range(rows)], [{} for _ in range(rows)]   # see `learn`
         self.ahead = [[] for _ in range(rows)]
-        self.hits = [most] * rows                                             # ids of the last guess that came true
+        self.hits = [most] * rows  # ids of the last guess that came true
 
     def _here(self, row):
         "Where a row stands, accidentals forgotten, and which note of the input comes after."
@@ -168,7 +176,8 @@ class Draft:
         return here, bisect_right(self.key, here)
 
     def learn(self, row:int, id:int):
-        "Remember what a row has just made of a note of the input: how it colours a pitch class, what it does to a length."
+        """Remember what a row has just made of a note of the input: how it colours a
+        pitch class, what it does to a length."""
         kind, (here, i) = int(self.lines.ids.kind[id]), self._here(row)
         if kind not in (PITCH, DURATION) or not i or self.key[i - 1] != here: return
         pitch, _, length = self.notes[i - 1][2:]
@@ -188,22 +197,27 @@ class Draft:
         "What a row would say next."
         lines, (here, i) = self.lines, self._here(row)
         kind, bar, position = int(lines.kind[row]), int(lines.bar[row]), int(lines.position[row])
-        silent = kind == POSITION and (i == len(self.notes) or self.key[i] // KEY != here // KEY)   # a stroke that the input doesn't have
+        # a stroke that the input doesn't have
+        silent = kind == POSITION and (i == len(self.notes) or self.key[i] // KEY != here // KEY)
         if most <= 0 or lines.done[row] or silent or not self.notes: return []
-        owed = {PITCH: 1, VELOCITY: 2}.get(kind, 3)                           # of the last note all is said but this
+        owed = {PITCH: 1, VELOCITY: 2}.get(kind, 3)  # of the last note all is said but this
         out = [(id, bar) for id in self._note(row, *self.notes[max(i - 1, 0)][2:])[owed:]]
         for b, p, *note in self.notes[i:i + most]:
-            if len(out) >= most or (lines.part.room[bar + 1:b] > 2).any(): break   # not beyond a bar whose notes aren't shown
+            # not beyond a bar whose notes aren't shown
+            if len(out) >= most or (lines.part.room[bar + 1:b] > 2).any(): break
             said = [id for k in range(bar + 1, b + 1) for id in lines.part.opening[k]]
             if said or p != position: said.append(self.first[POSITION] + p)
-            out += [(id, b) for id in said + self._note(row, *note)]          # bars that are passed over go with the next, as in `Lines`
+            # bars that are passed over go with the next, as in `Lines`
+            out += [(id, b) for id in said + self._note(row, *note)]
             bar, position = b, p
         return out[:most]
 
-    def feed(self)->tuple:     # ids and bars (R, T), how many of each row count (R,), and how many of these are guessed (R,)
+    # ids and bars (R, T), how many of each row count (R,), and how many of these are guessed (R,)
+    def feed(self)->tuple:
         "Say what is fed next."
         said = self.lines.flush()
-        far = [min(self.most - len(s), 2 * hits + 2) for s, hits in zip(said, self.hits)]   # as far again as the last came true
+        # as far again as the last came true
+        far = [min(self.most - len(s), 2 * hits + 2) for s, hits in zip(said, self.hits)]
         self.ahead = [self.guess(row, most) for row, most in enumerate(far)]
         self.hits = [0 if a else h for a, h in zip(self.ahead, self.hits)]
         rows = [[(id, bar) for id in s] + a for s, a, bar in zip(said, self.ahead, self.lines.bar.tolist())]
@@ -231,14 +245,21 @@ def write_window(
     decoder:QuickDecoder,      # of the checkpoint
     tokenizer:Tokenizer,       # of the checkpoint
     part:Part,         # the input
-    rows,              # (R, 2, K, W) conditions of each version: with the valence, and without, for the bars of context and those written
+    # (R, 2, K, W) conditions of each version: with the valence, and without, for the bars of context and
+    # those written
+    rows,
     shown,             # (N,) bool, the notes of the skeleton that are shown
-    context,           # R lists of bars of ids that are written already; candidates of one version have the same list, which is read once
-    first:int, last:int,   # bars of the piece that are written now, `first` to `last - 1`; context stands before
+    # R lists of bars of ids that are written already; candidates of one version have the same list, which is
+    # read once
+    context,
+    # bars of the piece that are written now, `first` to `last - 1`; context stands before
+    first:int, last:int,
     control:Control,
     generators,        # R numpy generators
     keep:Keep,         # what of the input is kept
-    tick=None,         # called with the bar of the piece that all versions have come to, whenever it moves on; may raise to cancel
+    # called with the bar of the piece that all versions have come to, whenever it moves on; may raise to
+    # cancel
+    tick=None,
 )->tuple:              # R lists of bars of ids; the names of rules that forbade something likely
     "Write a few bars of several versions at once."
     R, start = len(context), first - len(context[0])
@@ -251,7 +272,8 @@ def write_window(
     while not lines.done.all():
         ids, bar, count, ahead = draft.feed()
         logits = quick.feed(twice(ids), twice(bar - start), twice(count)).view(2, -1, len(tokenizer))
-        going, at = np.flatnonzero(~lines.done), count.cumsum() - ahead - 1    # rows whose guess holds so far, and where each stands in what was fed
+        # rows whose guess holds so far, and where each stands in what was fed
+        going, at = np.flatnonzero(~lines.done), count.cumsum() - ahead - 1
         while len(going):
             p = chances(going, *logits[:, at[going]])
             drawn = sample_top_p(p, control.temperature, control.top_p, [generators[r] for r in going])
@@ -271,19 +293,24 @@ def _begin(decoder, part, rows, shown, start, last):
     model, K = decoder.model, last - start
     here = (part.notes[:, 0] >= start) & (part.notes[:, 0] < last)
     with torch.inference_mode():
-        notes, spelled = (torch.as_tensor(n[here].astype(np.int64)) - torch.tensor([start, 0, 0, 0, 0]) for n in (part.notes, part.seen))
+        notes, spelled = (torch.as_tensor(n[here].astype(np.int64)) - torch.tensor([start, 0, 0, 0, 0])
+                          for n in (part.notes, part.seen))
         skeleton = torch.where(torch.as_tensor(shown[here])[:, None], notes, -1)[None]
         mu, _ = model.encode(spelled[None], K)
-        given = model.bar_input(mu.expand(2 * len(rows), -1, -1), rows.transpose(0, 1).flatten(0, 1))   # all with, then all without
+        # all with, then all without
+        given = model.bar_input(mu.expand(2 * len(rows), -1, -1), rows.transpose(0, 1).flatten(0, 1))
         return decoder.begin(given, model.memories(model.read_skeleton(skeleton)), skeleton[0, :, 0])
 
 def _read(quick, context):
-    "Take in what is written already, R lists of bars of ids, with the valence and without; rows of the same list are read as one."
+    """Take in what is written already, R lists of bars of ids, with the valence and without; rows of the
+    same list are read as one."""
     R, groups = len(context), {}
     group = [groups.setdefault(id(c), len(groups)) for c in context]
     first = [group.index(g) for g in range(len(groups))]
     quick.copy_rows([half * R + r for half in (0, 1) for r in first])
     ids = [torch.tensor([i for b in context[r] for i in b], dtype=torch.long) for r in first] * 2
-    bar = [torch.tensor([k for k, b in enumerate(context[r]) for _ in b], dtype=torch.long) for r in first] * 2
-    if len(ids[0]): quick.feed(pad_sequence(ids, True), pad_sequence(bar, True), torch.tensor([len(i) for i in ids]))
+    bar = ([torch.tensor([k for k, b in enumerate(context[r]) for _ in b], dtype=torch.long) for r in first]
+           * 2)
+    if len(ids[0]):
+        quick.feed(pad_sequence(ids, True), pad_sequence(bar, True), torch.tensor([len(i) for i in ids]))
     quick.copy_rows([half * len(groups) + g for half in (0, 1) for g in group])

@@ -39,8 +39,10 @@ PRESSED = 1.5                  # strength beyond which nothing more is done
 EASE = .4                      # all else is pressed by the guidance to this power
 ASKED = 3.                     # or by this much, where rhythm or polyphony is asked for
 LIKENESS = .25                 # what likeness counts in choosing a candidate, against the valence heard
-AMOUNT = 2.                    # how much less alike a candidate is that has more notes than the input, or fewer, by a factor of e, where nothing of the kind was asked for
-SHIFT = 2, 1                   # classes of polyphony that the saddest version is more legato, and the happiest more detached
+# how much less alike a candidate is that has more notes than the input, or fewer, by a factor of e, where
+# nothing of the kind was asked for
+AMOUNT = 2.
+SHIFT = 2, 1  # classes of polyphony that the saddest version is more legato, and the happiest more detached
 CANDIDATES = 6                 # versions that are drawn, of which the best is kept
 WINDOW, CONTEXT = 8, 4         # bars the model sees at once, and how many of them are written already
 
@@ -68,7 +70,8 @@ def conditions_of(
     def row(k, **felt):
         every = {n: c if c is None or np.ndim(c) == 0 else int(c[k]) for n, c in own.items()} | felt
         return condition_row(config, **{n: c for n, c in every.items() if n in config.conditions})
-    def felt(k, v): return row(k, valence=[1 - v, v], mode=[1 - v, v], **{n: int(c[k]) for n, c in asked.items()})
+    def felt(k, v):
+        return row(k, valence=[1 - v, v], mode=[1 - v, v], **{n: int(c[k]) for n, c in asked.items()})
     given = [felt(k, v) for k, v in enumerate(valence.tolist())]
     without = [row(k) for k in range(len(valence))]
     return torch.stack([torch.stack(given), torch.stack(without)])
@@ -92,13 +95,14 @@ class Writing:
     without:tuple = () # names of rules and moves that are left out
 
     def __post_init__(self):
-        self.applied = set()                                                  # names of rules that forbade something likely
+        self.applied = set()  # names of rules that forbade something likely
         self.versions = [self._version(v) for v in self.valences]
 
     def _version(self, valence):
         "What moves know of a version."
         fuller = 'polyphony' in self.asked
-        return Version(self.song, self.keep, self.key.tonic, self.key.mode, valence, self.encoded.bar_tick, self.strength, fuller)
+        return Version(self.song, self.keep, self.key.tonic, self.key.mode, valence, self.encoded.bar_tick,
+                       self.strength, fuller)
 
     def _control(self, temperature, top_p):
         "What the sampler is told."
@@ -107,7 +111,8 @@ class Writing:
         anchor = anchors(mode, self.valences, self.strength, self.likeness, n, self.without)
         held = held_degrees(mode, self.valences, n)
         rules = rules_of(self.keep, anchor, held, **ranges_of(self.asked), without=self.without)
-        return Control(guidance, eased, tuple(rules), loud=self.likeness > 0, temperature=temperature, top_p=top_p)
+        return Control(guidance, eased, tuple(rules), loud=self.likeness > 0, temperature=temperature,
+                       top_p=top_p)
 
     def write(self,
         quick:QuickDecoder,
@@ -129,7 +134,8 @@ class Writing:
         while (first := len(written[0])) < total:
             last, start = min(first + (WINDOW - CONTEXT if first else WINDOW), total), max(first - CONTEXT, 0)
             past = [p for w in written for p in [w[start:]] * n]
-            new, applied = write_window(quick, self.tokenizer, self.part, rows[:, :, start:last], shown, past, first, last, control, generators, self.keep, tick)
+            new, applied = write_window(quick, self.tokenizer, self.part, rows[:, :, start:last], shown, past,
+                                        first, last, control, generators, self.keep, tick)
             self.applied |= applied
             new = [new[i:i + n] for i in range(0, len(new), n)]
             heard = [[w[start:] + c for c in cs] for w, cs in zip(written, new)]
@@ -146,19 +152,23 @@ class Writing:
         part, last = self.part, start + len(candidates[0][0])
         old = part.notes[(part.notes[:, 0] >= first) & (part.notes[:, 0] < last)] - [first, 0, 0, 0, 0]
         if not len(old): return [0] * len(candidates)
-        head = [i for k in range(start) for i in part.opening[k]]             # bars before are left empty: they were judged already
-        songs = [self.sketch(np.concatenate([head, *c]), version) for cs, version in zip(candidates, self.versions) for c in cs]
+        # bars before are left empty: they were judged already
+        head = [i for k in range(start) for i in part.opening[k]]
+        songs = [self.sketch(np.concatenate([head, *c]), version)
+                 for cs, version in zip(candidates, self.versions) for c in cs]
         p = load_labeller().predict([s.bars(start, last) if len(s) else s for s in songs])
         p = np.nan_to_num(p, nan=.5).reshape(len(candidates), -1)
         tables = [[self.tokenizer.notes(np.concatenate(c[first - start:])) for c in cs] for cs in candidates]
         like = np.array([[chroma_likeness(old, new, part.lowest) for new in news] for news in tables])
         if not self.asked:
-            like -= AMOUNT * np.array([[abs(np.log(max(len(new), 1) / len(old))) for new in news] for news in tables])
+            like -= (AMOUNT * np.array([[abs(np.log(max(len(new), 1) / len(old))) for new in news]
+                                        for news in tables]))
         wanted = np.array([v[start:last].mean() for v in self.valences])
         return (LIKENESS * self.likeness * like - np.abs(p - wanted[:, None])).argmax(1)
 
     def _notes(self, ids, version):
-        "Notes of a version on the grid, and what its mediants give way to; names of moves that did something."
+        """Notes of a version on the grid, and what its mediants give way to; names of
+        moves that did something."""
         drawn = self.tokenizer.decode(self.tokenizer.fill(self.encoded, ids))
         return moved_by(HARMONY, drawn, version, self.without)
 
@@ -169,11 +179,14 @@ class Writing:
         return TOUCH.play(song, version)
 
     def finish(self, ids, version:Version)->tuple:   # `Song`, names of moves that did something
-        "Make a song of a version's ids, with what it has of the input: tempos, meters, pedal, name, grid, timing, what is kept; no key sounds twice at once."
+        """Make a song of a version's ids, with what it has of the input: tempos, meters, pedal, name, grid,
+        timing, what is kept; no key sounds twice at once."""
         made, harmony = self._notes(ids, version)
         made, played = moved_by((TOUCH, *IN_TIME), made, version, self.without)
-        made = only(made, made.onset < self.song.bar_ticks()[-1])              # very short bars are read several at a time, beyond the last of them
-        made = unlap(self.song.replace(onset=made.onset, duration=made.duration, pitch=made.pitch, velocity=made.velocity))
+        # very short bars are read several at a time, beyond the last of them
+        made = only(made, made.onset < self.song.bar_ticks()[-1])
+        made = unlap(self.song.replace(onset=made.onset, duration=made.duration, pitch=made.pitch,
+                                       velocity=made.velocity))
         made, after = moved_by(AFTERWARDS, made, version, self.without)
         return made, harmony + played + after
 
@@ -183,7 +196,7 @@ class Result:
     "A new version of a piece; shows both when it is the last thing in a notebook cell."
     song:Song          # the new version
     source:Song        # the input, the same bars
-    valence:Any        # what was asked for, a float from 0. to 1., or a tuple of them when it changes on the way
+    valence:Any  # what was asked for, a float from 0. to 1., or a tuple of them when it changes on the way
     key:Key            # the input's key
     seed:int           # that it was drawn with
     applied:tuple = () # names of rules that forbade something likely, and of moves that changed something
@@ -195,22 +208,26 @@ class Result:
         both = self.source, self.song
         heard = tuple(round(float(p), 3) for p in load_listener().predict(list(both)))
         new = find_key(self.song)
-        new = new if new.tonic == self.key.tonic else self.key                 # a version has its input's tonic
+        new = new if new.tonic == self.key.tonic else self.key  # a version has its input's tonic
         keys = tuple(map(str, (self.key, new))) if len(self.source) else (None, None)
-        return dict(valence=heard, key=keys, sim_chr=float(sim_chr(*both)), sim_grv=float(sim_grv(*both)), notes=tuple(map(len, both)))
+        return dict(valence=heard, key=keys, sim_chr=float(sim_chr(*both)), sim_grv=float(sim_grv(*both)),
+                    notes=tuple(map(len, both)))
 
     @property
     def line(self)->str:
         "The figures in one line."
         figures = self.figures
-        def shown(p): return '?' if np.isnan(p) else f'{p:.2f}'               # fewer than eight notes have no valence
+        def shown(p): return '?' if np.isnan(p) else f'{p:.2f}'  # fewer than eight notes have no valence
         keys = ' → '.join(dict.fromkeys(filter(None, figures['key'])))
-        before, after, harmony, rhythm = map(shown, (*figures['valence'], figures['sim_chr'], figures['sim_grv']))
-        return f"{keys}{' · ' * bool(keys)}heard {before} → {after} · harmony {harmony} and rhythm {rhythm} alike · seed {self.seed}"
+        before, after, harmony, rhythm = map(shown,
+                                             (*figures['valence'], figures['sim_chr'], figures['sim_grv']))
+        return (f"{keys}{' · ' * bool(keys)}heard {before} → {after} · harmony {harmony} and rhythm {rhythm} "
+                f"alike · seed {self.seed}")
 
     @property
     def same_notes(self)->bool:
-        "Whether each pitch is struck as often as in the input: the piece is already what was asked for, or all of it is kept."
+        """Whether each pitch is struck as often as in the input: the piece is already
+        what was asked for, or all of it is kept."""
         return np.array_equal(np.sort(self.song.pitch), np.sort(self.source.pitch))
 
     @property
@@ -229,10 +246,13 @@ class Result:
         "Write the new version as a MIDI file."
         self.song.save(path)
 
-    def __repr__(self): return f'Result({self.source.name!r} in {self.key} towards valence {self.asked}: {len(self.source)} notes in, {len(self.song)} out)'
+    def __repr__(self):
+        return (f'Result({self.source.name!r} in {self.key} towards valence {self.asked}: '
+                f'{len(self.source)} notes in, {len(self.song)} out)')
     def _repr_html_(self):
-        if not len(self.song): return None                                    # nothing to see or hear: its text says so
-        return show(self.song, other=self.source, names=('Original', f'Valence {self.asked}'), about=self.line)._repr_html_()
+        if not len(self.song): return None  # nothing to see or hear: its text says so
+        return show(self.song, other=self.source, names=('Original', f'Valence {self.asked}'),
+                    about=self.line)._repr_html_()
 
 # %% ../../nbs/099_generate.versions.ipynb #0000000c
 def load_decoder(
@@ -245,22 +265,36 @@ def load_decoder(
 def _loaded(folder, *saved):
     net, tokenizer, _ = load_checkpoint(folder)
     if not isinstance(net, EmotionVAE):
-        raise ValueError(f"{folder}: holds the original's network, which has no skeleton to follow; use emotionwave.measure.original.rewrite for it")
+        raise ValueError(f"{folder}: holds the original's network, which has no skeleton to follow; "
+                         "use emotionwave.measure.original.rewrite for it")
     return QuickDecoder(net), tokenizer
 
 def write_versions(
     source,            # path, `Song`, `miditoolkit.MidiFile`, `pretty_midi.PrettyMIDI` or `symusic.Score`
     valences:Sequence, # several valences, each as in `valence_of`, or a course of it as in `curve_of`
-    strength:float=1., # how hard the valence is pressed: 0 gives the input back, rounded to the tokens' steps of time and loudness, but for rhythm and polyphony asked for; above 1 is beyond what is usual, from `PRESSED` on nothing more is done
-    likeness:float=1., # how much of the input is held on to: the share of its skeleton (onsets, lengths, diatonic steps) that is shown, 0. to 1.; at 0 loudness is new, too
-    keep=(),           # "melody", "rhythm", "harmony", "left", "right" or several: parts of the piece that stay exactly as they are; keeping parts leaves less to change
-    seed:int=0,        # same seed, same notes; on another processor, or beside other valences, bfloat16 may round one of them otherwise
-    rhythm=None,       # how busy bars are to be: a class from 0 (calm) to 7 (busy), or several from the first bar to the last; `None` as they are
-    polyphony=None,    # how full bars are to be, likewise: 0 (one or two notes sound at a time) to 7 (more than six)
+    # how hard the valence is pressed: 0 gives the input back, rounded to the tokens' steps of time and
+    # loudness, but for rhythm and polyphony asked for; above 1 is beyond what is usual, from `PRESSED` on
+    # nothing more is done
+    strength:float=1.,
+    # how much of the input is held on to: the share of its skeleton (onsets, lengths, diatonic steps) that is
+    # shown, 0. to 1.; at 0 loudness is new, too
+    likeness:float=1.,
+    # "melody", "rhythm", "harmony", "left", "right" or several: parts of the piece that stay exactly as they
+    # are; keeping parts leaves less to change
+    keep=(),
+    # same seed, same notes; on another processor, or beside other valences, bfloat16 may round one of them
+    # otherwise
+    seed:int=0,
+    # how busy bars are to be: a class from 0 (calm) to 7 (busy), or several from the first bar to the last;
+    # `None` as they are
+    rhythm=None,
+    # how full bars are to be, likewise: 0 (one or two notes sound at a time) to 7 (more than six)
+    polyphony=None,
     bars:tuple|None=None,  # first bar and the one after the last, from 0; `None` for the whole piece
     temperature:float=.7,  # 0 for the likeliest token at each step, 1 as trained
     top_p:float=.95,   # nucleus
-    candidates:int|None=None,   # how many are drawn, of which the best is kept, window by window; `None` for `CANDIDATES`
+    # how many are drawn, of which the best is kept, window by window; `None` for `CANDIDATES`
+    candidates:int|None=None,
     without=(),        # names of rules and moves that are left out, as in `moves.EVERY_SWITCH`
     model=None,        # checkpoint folder; `None` for the one that ships
     callback:Callable|None=None,   # called with (bars written, bars in all) now and then; may raise to cancel
@@ -268,11 +302,13 @@ def write_versions(
     "Write several versions of a piece at once."
     if isinstance(valences, np.ndarray): valences = valences.tolist()
     if not isinstance(valences, (list, tuple)) or not valences:
-        raise ValueError(f"valences is a list of at least one, as in ['negative', 'positive'], got {valences!r}; transfer takes one")
+        raise ValueError("valences is a list of at least one, as in ['negative', 'positive'], "
+                         f"got {valences!r}; transfer takes one")
     wanted, keep, without = [curve_of(v) for v in valences], keeps_of(keep), read_without(without)
     asked = asked_of(rhythm=rhythm, polyphony=polyphony)
     if 'rhythm' in keep and 'rhythm' in asked:
-        raise ValueError('rhythm cannot be kept and asked to be another at once; give keep="rhythm" or rhythm=')
+        raise ValueError('rhythm cannot be kept and asked to be another at once; '
+                         'give keep="rhythm" or rhythm=')
     candidates = CANDIDATES if candidates is None else candidates
     _check(strength, likeness, seed, temperature, top_p, candidates, bars, callback)
     song = barred(as_song(source))
@@ -280,10 +316,13 @@ def write_versions(
     if bars is not None: song = song.bars(*bars)
     quick, tokenizer = load_decoder(model or default_checkpoint())
     if odd := set(asked) - set(quick.model.config.conditions):
-        raise ValueError(f'{model}: knows no {" and no ".join(sorted(odd))}; leave it out, or use another checkpoint')
+        raise ValueError(f'{model}: knows no {" and no ".join(sorted(odd))}; leave it out, '
+                         'or use another checkpoint')
     if not len(song): return [Result(song, song, v, key, seed) for v in wanted]
-    writing = _begin(song, key, tokenizer, wanted, keep, asked, min(strength, PRESSED), likeness, candidates, seed, without)
-    with one_thread(): written = writing.write(quick, temperature, top_p, callback)   # steps are small: more threads wait for each other
+    writing = _begin(song, key, tokenizer, wanted, keep, asked, min(strength, PRESSED), likeness, candidates,
+                     seed, without)
+    # steps are small: more threads wait for each other
+    with one_thread(): written = writing.write(quick, temperature, top_p, callback)
     out = []
     for bars_of_ids, version, v in zip(written, writing.versions, wanted):
         made, moves = writing.finish(np.concatenate(bars_of_ids), version)
@@ -297,30 +336,42 @@ def _begin(song, key, tokenizer, wanted, keep, asked, *settings):
     part, over = Part.of(encoded, tokenizer, read, key), (len(read.bar_ticks()) - 1, len(encoded))
     kept = Keep(read, part, tokenizer, key.tonic, keep)
     classes = {name: spread(c, *over).round().astype(int) for name, c in asked.items()}
-    return Writing(song, tokenizer, encoded, part, kept, key, classes, [spread(v, *over) for v in wanted], *settings)
+    return Writing(song, tokenizer, encoded, part, kept, key, classes, [spread(v, *over) for v in wanted],
+                   *settings)
 
 def _whole(x): return isinstance(x, (int, np.integer)) and not isinstance(x, bool)
 def _number(x): return _whole(x) or isinstance(x, (float, np.floating))
 
 def _check(strength, likeness, seed, temperature, top_p, candidates, bars, callback):
     "Raise `ValueError` for settings that make no sense."
-    if not _whole(seed) or not 0 <= seed < 2**57: raise ValueError(f'seed must be a whole number from 0 to 2**57 - 1, got {seed!r}')
-    for name, value, low, high in (('likeness', likeness, 0., 1.), ('strength', strength, 0., 10.), ('temperature', temperature, 0., 5.)):
-        if not _number(value) or not low <= value <= high: raise ValueError(f'{name} must be from {low} to {high}, got {value!r}')
-    if not _whole(candidates) or not 1 <= candidates <= 64: raise ValueError(f'candidates must be a whole number from 1 to 64, got {candidates!r}')
-    if not _number(top_p) or not 0 < top_p <= 1: raise ValueError(f'top_p must be above 0 and at most 1, got {top_p!r}')
+    if not _whole(seed) or not 0 <= seed < 2**57:
+        raise ValueError(f'seed must be a whole number from 0 to 2**57 - 1, got {seed!r}')
+    for name, value, low, high in (('likeness', likeness, 0., 1.), ('strength', strength, 0., 10.),
+                                   ('temperature', temperature, 0., 5.)):
+        if not _number(value) or not low <= value <= high:
+            raise ValueError(f'{name} must be from {low} to {high}, got {value!r}')
+    if not _whole(candidates) or not 1 <= candidates <= 64:
+        raise ValueError(f'candidates must be a whole number from 1 to 64, got {candidates!r}')
+    if not _number(top_p) or not 0 < top_p <= 1:
+        raise ValueError(f'top_p must be above 0 and at most 1, got {top_p!r}')
     pair = isinstance(bars, (tuple, list)) and len(bars) == 2 and all(map(_whole, bars))
-    if bars is not None and not pair: raise ValueError(f'bars is (first, last), two whole numbers from 0, the last bar not included, got {bars!r}')
-    if callback is not None and not callable(callback): raise ValueError(f'callback is called with (bars written, bars in all), got {callback!r}')
+    if bars is not None and not pair:
+        raise ValueError('bars is (first, last), two whole numbers from 0, '
+                         f'the last bar not included, got {bars!r}')
+    if callback is not None and not callable(callback):
+        raise ValueError(f'callback is called with (bars written, bars in all), got {callback!r}')
 
 def transfer(
     source,            # path, `Song`, `miditoolkit.MidiFile`, `pretty_midi.PrettyMIDI` or `symusic.Score`
-    valence='positive',# 1, "negative" or "sad"; 2, "positive" or "happy"; a float from 0. (sad) to 1. (happy), or several from the first bar to the last
+    # 1, "negative" or "sad"; 2, "positive" or "happy"; a float from 0. (sad) to 1. (happy), or several from
+    # the first bar to the last
+    valence='positive',
     strength:float=1., # how hard the valence is pressed, 0 to `PRESSED`; 0 gives the input back, 1 is usual
     likeness:float=1., # how much of the input is held on to, 0. to 1.
-    keep=(),           # "melody", "rhythm", "harmony", "left", "right" or several: parts that stay exactly as they are
+    keep=(),  # "melody", "rhythm", "harmony", "left", "right" or several: parts that stay exactly as they are
     seed:int=0,        # same seed, same notes
-    rhythm=None,       # how busy bars are to be, 0 to 7, or several from the first bar to the last; `None` as they are
+    # how busy bars are to be, 0 to 7, or several from the first bar to the last; `None` as they are
+    rhythm=None,
     polyphony=None,    # how full bars are to be, likewise
     bars:tuple|None=None,  # first bar and the one after the last, from 0; `None` for the whole piece
     temperature:float=.7,  # 0 for the likeliest token at each step, 1 as trained
@@ -330,5 +381,7 @@ def transfer(
     model=None,        # checkpoint folder; `None` for the one that ships
     callback:Callable|None=None,   # called with (bars written, bars in all) now and then; may raise to cancel
 )->Result:
-    "Write a new version of a piece with another valence: the same bars, meters, tempos, name and ticks; a performance is laid on beats that are found in it."
-    return write_versions(source, [valence], strength, likeness, keep, seed, rhythm, polyphony, bars, temperature, top_p, candidates, without, model, callback)[0]
+    """Write a new version of a piece with another valence: the same bars, meters, tempos, name and ticks; a
+    performance is laid on beats that are found in it."""
+    return write_versions(source, [valence], strength, likeness, keep, seed, rhythm, polyphony, bars,
+                          temperature, top_p, candidates, without, model, callback)[0]

@@ -19,31 +19,40 @@ def valence_of(
     if isinstance(valence, str):
         if valence.strip().lower() in named: return named[valence.strip().lower()]
         try: valence = float(valence)
-        except ValueError: raise ValueError(f'valence is 1 or "negative", 2 or "positive", or a number from 0.0 to 1.0, got {valence!r}') from None
-    if isinstance(valence, (int, np.integer)) and not isinstance(valence, bool) and valence in (1, 2): return float(valence - 1)
-    if isinstance(valence, (float, int, np.floating)) and not isinstance(valence, bool) and 0 <= valence <= 1: return float(valence)
-    raise ValueError(f'valence is 1 or "negative", 2 or "positive", or a number from 0.0 to 1.0, got {valence!r}')
+        except ValueError:
+            raise ValueError('valence is 1 or "negative", 2 or "positive", or a number from 0.0 to 1.0, '
+                             f'got {valence!r}') from None
+    if isinstance(valence, (int, np.integer)) and not isinstance(valence, bool) and valence in (1, 2):
+        return float(valence - 1)
+    if isinstance(valence, (float, int, np.floating)) and not isinstance(valence, bool) and 0 <= valence <= 1:
+        return float(valence)
+    raise ValueError('valence is 1 or "negative", 2 or "positive", or a number from 0.0 to 1.0, '
+                     f'got {valence!r}')
 
 # %% ../../nbs/091_generate.wishes.ipynb #00000009
 def curve_of(
-    valence,           # as in `valence_of`, or several of these from the first bar to the last; in a text between commas
+    # as in `valence_of`, or several of these from the first bar to the last; in a text between commas
+    valence,
 ):                     # float, or tuple of floats
     "Read a valence or a course of it."
     if isinstance(valence, str) and ',' in valence: valence = valence.split(',')
     if isinstance(valence, np.ndarray): valence = valence.tolist()
     if not isinstance(valence, (list, tuple)): return valence_of(valence)
     if not len(valence): raise ValueError('valence needs at least one number, got none')
-    number = lambda v: valence_of(float(v) if isinstance(v, (int, np.number)) and not isinstance(v, bool) or isinstance(v, str) and v.strip() in ('0', '1', '2') else v)
+    number = lambda v: valence_of(float(v) if isinstance(v, (int, np.number)) and not isinstance(v, bool)
+                                  or isinstance(v, str) and v.strip() in ('0', '1', '2') else v)
     try: course = tuple(map(number, valence))
     except ValueError as e:
         if len(valence) < 2: raise
-        raise ValueError(f'a course of valences has numbers from 0.0 (sad) to 1.0 (happy), or "sad" and "happy", got {",".join(map(str, valence))!r}') from e
+        raise ValueError('a course of valences has numbers from 0.0 (sad) to 1.0 (happy), '
+                         f'or "sad" and "happy", got {",".join(map(str, valence))!r}') from e
     return course if len(course) > 1 else course[0]
 
 def spread(
     course,            # number, or several from the first bar to the last
     bars:int,          # of the song
-    written:int=None,  # bars that are written, as a note may be rounded into one more, which is like the last; `None` for `bars`
+    # bars that are written, as a note may be rounded into one more, which is like the last; `None` for `bars`
+    written:int=None,
 )->np.ndarray:         # (written,)
     "Spread a valence, or whatever else is asked for, evenly over the bars."
     over = np.interp(np.linspace(0, 1, bars), np.linspace(0, 1, np.size(course)), np.atleast_1d(course))
@@ -51,22 +60,29 @@ def spread(
 
 # %% ../../nbs/091_generate.wishes.ipynb #0000000d
 def asked_of(
-    **wishes,          # name of a condition by bars -> a class from 0 to 7, several of these, a text of them between commas, or `None`
+    # name of a condition by bars -> a class from 0 to 7, several of these, a text of them between commas, or
+    # `None`
+    **wishes,
 )->dict:               # name -> list of classes; those that are `None` left out
     "Read what a user may write for rhythm and polyphony."
     out = {}
     for name, wish in wishes.items():
         if wish is None: continue
-        try: out[name] = [None if isinstance(c, bool) else float(c) for c in (wish.split(',') if isinstance(wish, str) else np.atleast_1d(wish).tolist())]
+        try:
+            out[name] = [None if isinstance(c, bool) else float(c) for c
+                         in (wish.split(',') if isinstance(wish, str) else np.atleast_1d(wish).tolist())]
         except (ValueError, TypeError): out[name] = []
-        if not out[name] or not set(out[name]) <= set(range(8)): raise ValueError(f'{name} is a class from 0 to 7, or several from the first bar to the last, got {wish!r}')
+        if not out[name] or not set(out[name]) <= set(range(8)):
+            raise ValueError(f'{name} is a class from 0 to 7, or several from the first bar to the '
+                             f'last, got {wish!r}')
         out[name] = list(map(int, out[name]))
     return out
 
 def ranges_of(
     classes:dict,      # "rhythm" or "polyphony" -> (B,) class of each bar
 )->dict:               # "busy" and "full", as in `Control`
-    "Tell how many sub-beats are struck, or how many notes sound, in bars of these classes; where no number of sub-beats is within the bounds, those beside them."
+    """Tell how many sub-beats are struck, or how many notes sound, in bars of these classes; where no number
+    of sub-beats is within the bounds, those beside them."""
     out = {}
     if 'rhythm' in classes:
         bound = np.ceil(SUB_BEATS * np.array([0, *RHYTHM_BOUNDS, 1 + 1 / SUB_BEATS])).astype(int)
@@ -81,14 +97,17 @@ def skeleton_of(
     part:Part,
     classes:dict,      # "rhythm" or "polyphony" -> (B,) class that each bar is asked to be in
 )->np.ndarray:         # (N,) bool
-    "Find the notes that may be shown: of a bar that is to be fuller or thinner, the highest at each place; of one that is to be calmer, those on its strongest sub-beats; all of others."
+    """Find the notes that may be shown: of a bar that is to be fuller or thinner, the highest at each place;
+    of one that is to be calmer, those on its strongest sub-beats; all of others."""
     bar, position = part.notes[:, :2].T
     shown = np.append((bar[1:] != bar[:-1]) | (position[1:] != position[:-1]), True)[:len(bar)]
     if 'polyphony' in classes: shown |= (classes['polyphony'] == part.conditions['polyphony'])[bar]
     else: shown[:] = True
     if 'rhythm' not in classes: return shown
-    place, at, notes = np.unique(bar * SUB_BEATS + sub_beat(position, np.diff(part.start)[bar]), return_inverse=True, return_counts=True)
-    strong = (SUB_BEATS | place) & -(SUB_BEATS | place)                       # 16 on the bar line, 8 in the middle of the bar, down to 1
+    place, at, notes = np.unique(bar * SUB_BEATS + sub_beat(position, np.diff(part.start)[bar]),
+                                 return_inverse=True, return_counts=True)
+    # 16 on the bar line, 8 in the middle of the bar, down to 1
+    strong = (SUB_BEATS | place) & -(SUB_BEATS | place)
     order = np.lexsort([-notes, -strong, place // SUB_BEATS])
     rank = np.empty(len(place), int)
     rank[order] = np.arange(len(place)) - np.searchsorted(place // SUB_BEATS, place[order] // SUB_BEATS)

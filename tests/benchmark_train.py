@@ -27,7 +27,8 @@ from emotionwave.data.batches import COLUMNS, Fragments, make_batch
 from emotionwave.networks.vae import ModelConfig
 from emotionwave.music.tokens import BAR, Tokenizer
 from emotionwave.data.batches import TrainConfig
-from emotionwave.recipes.writer import PRESETS, _sizes, Loader, make_optimizer, train_step
+from emotionwave.learn.step import Loader, faster_in_bf16, make_optimizer, train_step
+from emotionwave.recipes.writer import PRESETS, WriterRecipe, sizes_for
 from original_recipe import Recipe, bars_of, lay_out, original_step
 
 
@@ -46,7 +47,7 @@ def parameters(net): return sum(p.numel() for p in net.parameters())
 
 def equal_in_size(target):
     "Sizes of our network with about as many parameters: width and layers are those that come nearest."
-    sizes = [_sizes(ModelConfig(d_model=d, encoder_layers=e, decoder_layers=n), tokenizer) for d in range(64, 577, 64) for e in (2, 3) for n in (4, 5, 6)]
+    sizes = [sizes_for(ModelConfig(d_model=d, encoder_layers=e, decoder_layers=n), tokenizer) for d in range(64, 577, 64) for e in (2, 3) for n in (4, 5, 6)]
     return min(sizes, key=lambda s: abs(parameters(new_network(s)) - target))
 
 def original(config, data):
@@ -67,13 +68,15 @@ def ours(sizes, config, data):
     "Real tokens a second of the loop, and the share of the time that it waits for its loader."
     torch.manual_seed(0)
     net = new_network(sizes).train()
-    optimizer, loader, step = make_optimizer(net, config), Loader(data, config, sizes, tokenizer), 0
-    loader.take(); steps = len(loader.plan); loader.close()
-    loader = Loader(data, config, sizes, tokenizer)
+    recipe = WriterRecipe(net, config, tokenizer, data, ())
+    if config.bf16 is None: recipe.settings = replace(config, bf16=faster_in_bf16(recipe, recipe.batch(0)))
+    recipe.rows(0)
+    optimizer, steps, step = make_optimizer(net, recipe.settings), len(recipe.plan), 0
+    loader = Loader(recipe.batch)
     for epoch in range(2):
         begun, seen, loader.waited_s = time.perf_counter(), 0, 0.
         for _ in range(steps):
-            seen += train_step(net, optimizer, loader.take(), config, step)['tokens']
+            seen += train_step(recipe, net, optimizer, loader.take(), step)['tokens']
             step += 1
     spent = time.perf_counter() - begun
     loader.close()

@@ -1,4 +1,4 @@
-import json
+from dataclasses import replace
 import numpy as np, pytest, torch
 from pathlib import Path
 from emotionwave.music.song import Song
@@ -6,7 +6,7 @@ from emotionwave.music.read import read_song
 from emotionwave.music.keys import find_key
 from emotionwave.networks.reader import Reader, ReaderConfig
 from emotionwave.measure.surprise import load_reader, nats_a_note, note_nats, read_notes
-from emotionwave.recipes.reader import fit_reader, note_batches
+from emotionwave.recipes.reader import ReaderTraining, fit_reader, plan_epoch, rounded_lengths, stacked
 from emotionwave.music.tokens import Tokenizer
 
 SAMPLES = Path(__file__).parent.parent / 'samples'
@@ -78,9 +78,9 @@ def test_bars_without_notes_are_counted_up_to_three_or_more():
 
 def test_batches_hold_every_fragment_once_an_epoch_padded_to_few_lengths():
     fragments = [np.full((n, 5), i) for i, n in enumerate((3, 40, 31, 70, 5, 33))]
-    draw, seen = note_batches(fragments, 80, np.random.default_rng(0)), []
-    while len(seen) < 6:
-        batch = next(draw)
+    lengths, seen = rounded_lengths(fragments), []
+    for rows in plan_epoch(lengths, 80, np.random.default_rng(0)):
+        batch = stacked([fragments[i] for i in rows], lengths[rows[0]])
         assert batch.shape[1] % 32 == 0 and batch.shape[0] * batch.shape[1] <= max(80, batch.shape[1])
         seen += batch[:, 0, 0].tolist()
     assert sorted(seen) == list(range(6))
@@ -92,14 +92,15 @@ def test_ten_steps_lower_the_loss_and_the_reader_comes_back_as_it_was(tmp_path):
     rng = np.random.default_rng(0)
     for i in range(24): Song(np.arange(32) * 480, [400] * 32, 60 + rng.choice([0, 2, 4, 7, 9], 32), [70] * 32).save(tmp_path / 'midi' / f'{i}.mid')
     format_corpora([tmp_path / 'midi'], tmp_path / 'data', labeller=None, workers=1)
-    seen = []
-    facts = fit_reader(tmp_path / 'data', tmp_path / 'r', TINY, steps=10, size=200, lr=1e-2, corpora=None, every=5, callback=lambda step, loss: seen.append(loss))
-    assert len(seen) == 10 and seen[-1] < seen[0] - 1 and facts['step'] == 10
-    reader, tokenizer, told = load_reader(tmp_path / 'r')
-    assert told == json.loads(json.dumps(facts)) and reader.config.d_model == 16 and len(tokenizer) == len(Tokenizer())
-    more = fit_reader(tmp_path / 'data', tmp_path / 'r2', TINY, steps=4, size=200, lr=1e-2, corpora=None, start=tmp_path / 'r')
-    assert more['step'] == 14 and nats_a_note([read_song(tmp_path / 'midi' / '0.mid')], tmp_path / 'r2')[0] < nats_a_note([read_song(tmp_path / 'midi' / '0.mid')], tmp_path / 'r')[0]
-    with pytest.raises(ValueError, match='no training fragments'): fit_reader(tmp_path / 'data', tmp_path / 'x', TINY, steps=1)
+    seen, settings = [], ReaderTraining(steps=10, size=200, lr=1e-2, bf16=True)
+    best = fit_reader(tmp_path / 'data', tmp_path / 'r', TINY, settings, corpora=None, every_s=0, callback=lambda row: seen.append(row['loss']))
+    assert len(seen) == 10 and seen[-1] < seen[0] - 1
+    reader, tokenizer, told = load_reader(best)
+    assert reader.config.d_model == 16 and len(tokenizer) == len(Tokenizer()) and told['step'] == min(told['curve'], key=lambda x: x[1])[0]
+    more = fit_reader(tmp_path / 'data', tmp_path / 'r2', TINY, replace(settings, steps=4), corpora=None, start=best)
+    first, second = (nats_a_note([read_song(tmp_path / 'midi' / '0.mid')], folder)[0] for folder in (best, more))
+    assert second < first and 'It began with a reader of 10 steps' in (more / 'README.md').read_text()
+    with pytest.raises(ValueError, match='no training fragments'): fit_reader(tmp_path / 'data', tmp_path / 'x', TINY)
     with pytest.raises(FileNotFoundError, match='no reader'): load_reader(tmp_path)
 
 

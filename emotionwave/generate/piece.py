@@ -38,15 +38,15 @@ def step_start(
 @dataclass
 class Part:
     "What a decoder needs to know of the input, bar by bar."
-    opening: list              # (B,) lists of ids each bar starts with: Bar and TimeSig
-    notes: np.ndarray          # (N, 5) note table
-    seen: np.ndarray           # (N, 5) the same as the encoder may see it, spelled in major
-    room: np.ndarray           # (B,) most tokens a bar may take
-    long: np.ndarray           # (B,) bool, bars of more tokens than any that a model learns from
+    opening:list               # (B,) lists of ids each bar starts with: Bar and TimeSig
+    notes:np.ndarray           # (N, 5) note table
+    seen:np.ndarray            # (N, 5) the same as the encoder may see it, spelled in major
+    room:np.ndarray            # (B,) most tokens a bar may take
+    long:np.ndarray            # (B,) bool, bars of more tokens than any that a model learns from
     # name -> (B,) class of each bar or one class for all, the input's own; `None` is unknown
-    conditions: dict
-    start: np.ndarray          # (B+1,) steps from the beginning of the piece to each bar, and to its end
-    lowest: int                # MIDI pitch of pitch index 0
+    conditions:dict
+    start:np.ndarray           # (B+1,) steps from the beginning of the piece to each bar, and to its end
+    lowest:int                 # MIDI pitch of pitch index 0
 
     @classmethod
     def of(cls,

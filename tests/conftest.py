@@ -1,13 +1,15 @@
-"What several test files share: a tiny untrained checkpoint, and one thread, which is fastest for it and fair on a busy machine."
+"""What several test files share: a tiny untrained checkpoint, and one thread, which is fastest for it and
+fair on a busy machine."""
 import os, sys
 import pytest
 
-os.environ.setdefault('OMP_NUM_THREADS', '1')                                  # for processes that tests start, too
+os.environ.setdefault('OMP_NUM_THREADS', '1')  # for processes that tests start, too
 
 @pytest.fixture(autouse=True)
 def one_thread():
     yield
-    if 'torch' in sys.modules: sys.modules['torch'].set_num_threads(1)         # training sets what its configuration says
+    # training sets what its configuration says
+    if 'torch' in sys.modules: sys.modules['torch'].set_num_threads(1)
 
 def make_tiny(folder, seed=0, **sizes):
     "Save a checkpoint of a small network that has learnt nothing; it writes valid, senseless music."
@@ -18,8 +20,10 @@ def make_tiny(folder, seed=0, **sizes):
     tokens = Tokenizer()
     count = lambda kind: len(tokens.ids(kind))
     torch.manual_seed(seed)
-    model = EmotionVAE(ModelConfig(vocab=len(tokens), positions=count('Position'), pitches=count('Pitch'), velocities=count('Velocity'), durations=count('Duration'),
-                                   **{**dict(d_model=32, heads=2, encoder_layers=1, skeleton_layers=1, decoder_layers=2, latent=8), **sizes}))
+    model = EmotionVAE(ModelConfig(vocab=len(tokens), positions=count('Position'), pitches=count('Pitch'),
+                                   velocities=count('Velocity'), durations=count('Duration'),
+                                   **{**dict(d_model=32, heads=2, encoder_layers=1, skeleton_layers=1,
+                                             decoder_layers=2, latent=8), **sizes}))
     save_checkpoint(folder, model, tokens, {'note': 'untrained'})
     return folder
 

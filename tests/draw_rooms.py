@@ -1,4 +1,5 @@
-"""Draw the rooms and what imports what: `python tests/draw_rooms.py` writes nbs/rooms.svg, from the imports as they stand.
+"""Draw the rooms and what imports what: `python tests/draw_rooms.py` writes nbs/rooms.svg, from the imports
+as they stand.
 
 It is plain SVG, written line by line, so that its bytes are the same on every machine."""
 import ast, sys, textwrap
@@ -6,12 +7,14 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 PICTURE = ROOT / 'nbs' / 'rooms.svg'
-WIDTH, BOX, LINE, GAP, MARGIN = 920, 188, 15, 54, 26                           # pixels; GAP lies between two rows of boxes
-SIDE = 20                                                                      # pixels between two arrows at one box
+WIDTH, BOX, LINE, GAP, MARGIN = 920, 188, 15, 54, 26  # pixels; GAP lies between two rows of boxes
+SIDE = 20  # pixels between two arrows at one box
 LETTERS = 29                                                                   # of a line of modules in a box
 TINTS = {                                                                      # edge and paper of a box
-    'files music': ('#3b5b92', '#eef3fb'), 'networks learn': ('#6b4a9e', '#f4effb'), 'sound player': ('#1f7a7a', '#e9f6f5'),
-    'hearing data': ('#3f7d3a', '#eef7ec'), 'playing generate': ('#b8572a', '#fdf2eb'), 'measure recipes': ('#6d6d6d', '#f5f5f5'),
+    'files music': ('#3b5b92', '#eef3fb'), 'networks learn': ('#6b4a9e', '#f4effb'),
+    'sound player': ('#1f7a7a', '#e9f6f5'),
+    'hearing data': ('#3f7d3a', '#eef7ec'), 'playing generate': ('#b8572a', '#fdf2eb'),
+    'measure recipes': ('#6d6d6d', '#f5f5f5'),
     'widgets cli': ('#a33a5f', '#fceff3')}
 
 
@@ -65,7 +68,8 @@ def rows_of(holds, needs):
 
 
 def ends(arrows, places):
-    "Where each arrow leaves the top of its box and where it meets the bottom of the other, side by side: (x0, x1) of each."
+    """Where each arrow leaves the top of its box and where it meets the bottom of the
+    other, side by side: (x0, x1) of each."""
     out = {}
     for k in (0, 1):
         for room in places:
@@ -79,15 +83,18 @@ def arrow(a, b, x, plain):
     (_, y0, _), (_, _, y1), (x0, x1) = a, b, x
     bend = max((y0 - y1) * .45, 20)
     colour, width, head = ('#5b6472', 1.5, 'dark') if plain else ('#d5dae2', 1, 'pale')
-    return (f'<path d="M{x0:.0f} {y0} C{x0:.0f} {y0 - bend:.0f} {x1:.0f} {y1 + bend + 7:.0f} {x1:.0f} {y1 + 7}" '
+    return (f'<path d="M{x0:.0f} {y0} C{x0:.0f} {y0 - bend:.0f} {x1:.0f} {y1 + bend + 7:.0f} '
+            f'{x1:.0f} {y1 + 7}" '
             f'fill="none" stroke="{colour}" stroke-width="{width}" marker-end="url(#{head})"/>')
 
 
 def box(room, names, place):
     "A room: its name, and what it holds."
     x, top, bottom = place
-    edge, paper = next(tint for rooms, tint in TINTS.items() if room in rooms.split()) if known(room) else ('#444', '#fff')
-    out = [f'<rect x="{x - BOX / 2:.0f}" y="{top}" width="{BOX}" height="{bottom - top}" rx="9" fill="{paper}" '
+    edge, paper = (next(tint for rooms, tint in TINTS.items() if room in rooms.split()) if known(room)
+                   else ('#444', '#fff'))
+    out = [f'<rect x="{x - BOX / 2:.0f}" y="{top}" width="{BOX}" height="{bottom - top}" rx="9" '
+           f'fill="{paper}" '
            f'stroke="{edge}" stroke-width="1.4"/>',
            f'<text x="{x:.0f}" y="{top + 22}" font-size="16" font-weight="600" fill="{edge}">{room}</text>']
     for i, line in enumerate(lines(names)):
@@ -113,10 +120,12 @@ def picture():
     arrows = [(a, b) for a in holds for b in sorted(needs[a], key=list(holds).index)]
     direct = {(a, b) for a, b in arrows if not any(b in reached(c, needs) for c in needs[a] - {b})}
     height = y - GAP + 44
-    out = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}" '
+    out = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" '
+           f'height="{height}" '
            'font-family="Helvetica, Arial, sans-serif" text-anchor="middle">', '<defs>']
     for name, colour in (('dark', '#5b6472'), ('pale', '#d5dae2')):
-        out.append(f'<marker id="{name}" viewBox="0 0 8 8" refX="1" refY="4" markerWidth="7" markerHeight="7" orient="auto" '
+        out.append(f'<marker id="{name}" viewBox="0 0 8 8" refX="1" refY="4" markerWidth="7" '
+                   'markerHeight="7" orient="auto" '
                    f'markerUnits="userSpaceOnUse"><path d="M0 0 L8 4 L0 8 z" fill="{colour}"/></marker>')
     out += ['</defs>', f'<rect width="{WIDTH}" height="{height}" fill="#ffffff"/>']
     for dark in (False, True):
@@ -124,8 +133,10 @@ def picture():
         at = ends(some, places)
         out += [arrow(places[a], places[b], at[a, b], dark) for a, b in some]
     for room, names in holds.items(): out += box(room, names, places[room])
-    out += [f'<text x="{WIDTH / 2:.0f}" y="{height - 16}" font-size="12" fill="#6a7280">An arrow leads from a room to one that it '
-            f'imports from; pale where a dark way leads there, too. {len(holds)} rooms, {len(arrows)} arrows.</text>', '</svg>']
+    out += [f'<text x="{WIDTH / 2:.0f}" y="{height - 16}" font-size="12" fill="#6a7280">An arrow leads from '
+            'a room to one that it '
+            f'imports from; pale where a dark way leads there, too. {len(holds)} rooms, '
+            f'{len(arrows)} arrows.</text>', '</svg>']
     return '\n'.join(out) + '\n'
 
 

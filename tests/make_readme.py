@@ -1,4 +1,5 @@
-"""Make README.md from nbs/index.ipynb: markdown as it is, code as python blocks, printed text indented below. Run it after the notebook.
+"""Make README.md from nbs/index.ipynb: markdown as it is, code as python blocks, printed text indented
+below. Run it after the notebook.
 
 Links to pages lead from nbs/ in the notebook and from the top in the README."""
 import re, sys

@@ -1,4 +1,5 @@
-"Small pieces that several test files hear: a tune with chords in C, random tunes, and songs that are odd in one way each."
+"""Small pieces that several test files hear: a tune with chords in C, random tunes, and
+songs that are odd in one way each."""
 import numpy as np
 from emotionwave.music.song import Song
 
@@ -12,7 +13,8 @@ def piece(minor=False, beat=480, low=0, repeats=2):
     for bar in range(4 * repeats):
         for j in range(4):
             at = (4 * bar + j) * beat
-            rows += [(at, beat, 48 + low + flat(chords[bar % 4][(0, 1, 2, 1)[j]]), 55), (at, int(beat * (1 if minor else .7)), 60 + low + flat(tune[bar % 4][j]), 80)]
+            rows += [(at, beat, 48 + low + flat(chords[bar % 4][(0, 1, 2, 1)[j]]), 55),
+                     (at, int(beat * (1 if minor else .7)), 60 + low + flat(tune[bar % 4][j]), 80)]
     return Song(*np.array(rows).T)
 
 
@@ -21,7 +23,8 @@ def tune(seed, bars=20, **columns):
     rng = np.random.default_rng(seed)
     n = 8 * bars
     scale = np.array([0, 2, 4, 5, 7, 9, 11, 12, 14, 16, 17, 19, 21, 23]) + 60 - 3 * (seed % 2)
-    return Song(onset=240 * np.arange(n), duration=rng.choice([120, 240, 480], n), pitch=scale[rng.integers(0, 14, n)],
+    return Song(onset=240 * np.arange(n), duration=rng.choice([120, 240, 480], n),
+                pitch=scale[rng.integers(0, 14, n)],
                 velocity=rng.integers(40, 100, n), **columns)
 
 

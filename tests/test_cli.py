@@ -119,6 +119,12 @@ def test_an_input_may_follow_the_parts_that_are_kept(args):
     said = build_parser().parse_args(['transfer', *args])
     assert (said.keep, str(said.input)) == (['melody', 'left'], 'song.mid') and PARTS == KEEPS
 
+def test_an_input_may_follow_the_rules_that_are_left_out():
+    from emotionwave.cli.arguments import RULES
+    from emotionwave.generate.moves import EVERY_SWITCH
+    said = build_parser().parse_args(['transfer', '--without', 'touch', 'mediants', 'song.mid'])
+    assert (said.without, str(said.input)) == (['touch', 'mediants'], 'song.mid') and RULES == tuple(EVERY_SWITCH)
+
 @pytest.mark.parametrize('args, strengths', [(['--strengths', '.5', '1.5', 'songs/'], [.5, 1.5]), (['--strengths', '.5', 'songs/'], [.5]), (['songs/', '--strengths', '.5,1.5'], [.5, 1.5]),
                                              (['songs/', '--strengths'], []), (['songs/', '--strengths', '--most', '3'], []), (['songs/'], [.5, 1.5])], ids=str)
 def test_a_folder_may_follow_the_strengths(args, strengths):

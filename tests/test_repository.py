@@ -1,4 +1,5 @@
-"The repository itself: notebooks and modules agree, notebooks are fit to show, the package is light and holds what it should."
+"""The repository itself: notebooks and modules agree, notebooks are fit to show, the package is light and
+holds what it should."""
 import ast, json, os, re, subprocess, sys
 from configparser import ConfigParser
 from pathlib import Path
@@ -6,22 +7,25 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT / 'tests'))
-NOTEBOOKS = sorted(p for p in (ROOT / 'nbs').rglob('*.ipynb') if '.ipynb_checkpoints' not in p.parts and not p.name.startswith('_'))
+NOTEBOOKS = sorted(p for p in (ROOT / 'nbs').rglob('*.ipynb')
+                   if '.ipynb_checkpoints' not in p.parts and not p.name.startswith('_'))
 NUMBERED = [p for p in NOTEBOOKS if re.fullmatch(r'\d{3}_\w+\.\w+\.ipynb', p.name) and p.parent.name == 'nbs']
-ALONE = {'119_measure.ablations'}                                              # shows what a script measured; no module
+ALONE = {'119_measure.ablations'}  # shows what a script measured; no module
 PAGES = [p for p in NUMBERED if p.stem not in ALONE]                           # those that become modules
 ORDER = [p.stem.split('_', 1)[1] for p in PAGES]                               # room.name, from the ground up
 ROOMS = list(dict.fromkeys(m.split('.')[0] for m in ORDER))
 every_notebook = pytest.mark.parametrize('path', NOTEBOOKS, ids=lambda p: p.stem)
 every_page = pytest.mark.parametrize('path', PAGES, ids=lambda p: p.stem)
 
-def cells(path): return [dict(c, source=''.join(c['source'])) for c in json.loads(path.read_text('utf-8'))['cells']]
+def cells(path):
+    return [dict(c, source=''.join(c['source'])) for c in json.loads(path.read_text('utf-8'))['cells']]
 def text(x): return x if isinstance(x, str) else ''.join(x)
 def prose(path): return '\n'.join(c['source'] for c in cells(path) if c['cell_type'] == 'markdown')
 
 def tracked():
     "Files that are in git or would be; all files when there is no git."
-    done = subprocess.run(['git', 'ls-files', '-co', '--exclude-standard', '-z'], cwd=ROOT, capture_output=True, text=True)
+    done = subprocess.run(['git', 'ls-files', '-co', '--exclude-standard', '-z'], cwd=ROOT,
+                          capture_output=True, text=True)
     if done.returncode == 0: found = [ROOT / n for n in done.stdout.split('\0') if n]
     else: found = [p for d in ('emotionwave', 'nbs', 'samples', 'tests') for p in (ROOT / d).rglob('*')]
     return [p for p in found if p.is_file() and '__pycache__' not in p.parts]
@@ -50,7 +54,8 @@ def test_modules_are_what_the_notebooks_export(tmp_path):
 def syntax(path): return ast.parse(path.read_text('utf-8'))
 
 def modules_in_rooms():
-    return {f'{p.parent.name}.{p.stem}' for p in (ROOT / 'emotionwave').glob('*/*.py') if p.stem != '__init__'}
+    return {f'{p.parent.name}.{p.stem}' for p in (ROOT / 'emotionwave').glob('*/*.py')
+            if p.stem != '__init__'}
 
 def test_every_module_has_its_page():
     by_hand = {m for m in modules_in_rooms() if m.startswith('cli.')}
@@ -72,7 +77,8 @@ def imported(module):
     found, home = set(), module.split('.')
     for n in ast.walk(syntax(module_file(module))):
         if isinstance(n, ast.Import):
-            found |= {a.name.removeprefix('emotionwave.') for a in n.names if a.name.startswith('emotionwave.')}
+            found |= {a.name.removeprefix('emotionwave.') for a in n.names
+                      if a.name.startswith('emotionwave.')}
         if not isinstance(n, ast.ImportFrom): continue
         if n.level and n.module: found.add('.'.join([*home[:len(home) - n.level], n.module]))
         elif n.level: found |= {'.'.join([*home[:len(home) - n.level], a.name]) for a in n.names}
@@ -129,11 +135,13 @@ def test_a_room_opens_with_a_sentence_and_the_names_that_people_use(room):
         assert {a.name for a in n.names} <= names_of(f'{room}.{n.module}'), ast.unparse(n)
 
 # Longer than a reader keeps in mind, and why each is in one piece.
-LONG = {'hearing.features': 'families of features share one table of notes, and each is a table of names and its function'}
-LINES = 450                                                                    # of code: blank lines and marks of cells left out
+LONG = {'hearing.features': 'families of features share one table of notes, and each is a table of names '
+                            'and its function'}
+LINES = 450  # of code: blank lines and marks of cells left out
 
 def lines_of_code(path):
-    return sum(1 for line in path.read_text('utf-8').splitlines() if line.strip() and not line.startswith('# %%'))
+    return sum(1 for line in path.read_text('utf-8').splitlines()
+               if line.strip() and not line.startswith('# %%'))
 
 def test_no_module_is_longer_than_a_reader_keeps_in_mind():
     long = {m: lines_of_code(module_file(m)) for m in ORDER}
@@ -158,21 +166,30 @@ def test_notebook_is_fit_to_show(path):
     assert path.stat().st_size <= 500_000
     outputs = [o for c in raw['cells'] for o in c.get('outputs', [])]
     assert not [o for o in outputs if o['output_type'] == 'error']
-    assert not [text(o['text'])[:200] for o in outputs if o.get('name') == 'stderr']   # warnings and progress bars
-    assert not [o for o in outputs if 'application/vnd.jupyter.widget-view+json' in o.get('data', {}) and len(o['data']) < 3]
+    # warnings and progress bars
+    assert not [text(o['text'])[:200] for o in outputs if o.get('name') == 'stderr']
+    assert not [o for o in outputs
+                if 'application/vnd.jupyter.widget-view+json' in o.get('data', {}) and len(o['data']) < 3]
 
 def test_pages_and_modules_that_are_named_anywhere_exist():
     wrong, there = [], {p.name for p in NOTEBOOKS}
     known = {*ROOMS, *USED, 'cli', 'models', 'sample', 'compose', 'interpolate', 'egg'}
     for p in tracked():
-        if p.suffix not in ('.ipynb', '.md', '.py', '.js') or p.name in ('_modidx.py', 'CHANGELOG.md'): continue
+        if p.suffix not in ('.ipynb', '.md', '.py', '.js') or p.name in ('_modidx.py', 'CHANGELOG.md'):
+            continue
         said = p.read_text('utf-8') if p.suffix != '.ipynb' else '\n'.join(c['source'] for c in cells(p))
-        wrong += [(p.name, n) for n in re.findall(r'(?<![\w/{*.-])(?:nbs/|\]\()([\w.]+\.ipynb)', said) if n not in there]
-        wrong += [(p.name, n) for n in re.findall(r'\bnbs/(\d\w+)(?![\w.]*\.ipynb)', said) if f'{n}.ipynb' not in there]
-        wrong += [(p.name, n) for n in re.findall(r'(?<![\w/.-])emotionwave\.([a-z]\w+)', said) if n not in known]
+        wrong += [(p.name, n) for n in re.findall(r'(?<![\w/{*.-])(?:nbs/|\]\()([\w.]+\.ipynb)', said)
+                  if n not in there]
+        wrong += [(p.name, n) for n in re.findall(r'\bnbs/(\d\w+)(?![\w.]*\.ipynb)', said)
+                  if f'{n}.ipynb' not in there]
+        wrong += [(p.name, n) for n in re.findall(r'(?<![\w/.-])emotionwave\.([a-z]\w+)', said)
+                  if n not in known]
     assert not wrong
 
-MACHINE = re.compile(r'(?<![\w.<])(?:/(?:home|root|Users|work|tmp|mnt|media|workspace|var/folders)/|/opt/(?!homebrew)|[A-Z]:\\\\?Users)[\w./-]*|<[\w.]+ (?:object )?at 0x[0-9a-f]+>')
+# a path of somebody's machine, or an address in memory
+MACHINE = re.compile(r'(?<![\w.<])(?:/(?:home|root|Users|work|tmp|mnt|media|workspace|var/folders)/'
+                     r'|/opt/(?!homebrew)|[A-Z]:\\\\?Users)[\w./-]*'
+                     r'|<[\w.]+ (?:object )?at 0x[0-9a-f]+>')
 
 @every_notebook
 def test_notebook_shows_no_path_of_a_machine_and_no_address(path):
@@ -180,7 +197,8 @@ def test_notebook_shows_no_path_of_a_machine_and_no_address(path):
     for c in cells(path):
         seen.append(c['source'])
         for o in c.get('outputs', []):
-            seen += [text(v) for k, v in {**o.get('data', {}), 'text/plain ': o.get('text', '')}.items() if k.startswith('text/')]
+            seen += [text(v) for k, v in {**o.get('data', {}), 'text/plain ': o.get('text', '')}.items()
+                     if k.startswith('text/')]
     found = [m for s in seen for m in MACHINE.findall(re.sub(r'data:[\w/+-]+;base64,[\w+/=]+', '', s))]
     assert not found
 
@@ -194,24 +212,30 @@ def test_readme_is_what_the_index_notebook_gives():
     from make_readme import readme
     assert (ROOT / 'README.md').read_text('utf-8') == readme(), 'run python tests/make_readme.py'
 
-def blocks(): return re.findall(r'^```bash *\n(.*?)^``` *$', (ROOT / 'README.md').read_text('utf-8'), re.M | re.S)
+def blocks():
+    return re.findall(r'^```bash *\n(.*?)^``` *$', (ROOT / 'README.md').read_text('utf-8'), re.M | re.S)
 
 def test_readme_begins_with_the_two_commands():
     first, second = (b.strip() for b in blocks()[:2])
-    assert re.search(r'pip install .*&& \S*emotionwave transfer samples/\S+\.mid --valence negative --output \S+\.mid$', first)
+    assert re.search(r'pip install .*&& \S*emotionwave transfer samples/\S+\.mid --valence negative '
+                     r'--output \S+\.mid$', first)
     assert re.search(r'pip install .*\.\[dev\].*&& \S*python -m pytest$', second)
     named = re.search(r'samples/\S+\.mid', first)[0]
     assert (ROOT / named).is_file()
 
 def test_ci_runs_those_two_commands_as_they_stand_there(tmp_path):
     script = (ROOT / '.ci' / 'run').read_text('utf-8')
-    assert os.access(ROOT / '.ci' / 'run', os.X_OK) and script.startswith('#!/usr/bin/env bash\n') and '\nset -euo pipefail\n' in script
+    assert (os.access(ROOT / '.ci' / 'run', os.X_OK) and script.startswith('#!/usr/bin/env bash\n')
+            and '\nset -euo pipefail\n' in script)
     (tmp_path / '.ci').mkdir()
     (tmp_path / '.ci/run').write_text(script)
-    page = '# x\n\n```python\nno\n```\n\n```bash\necho one > one && \\\n  pwd >> one\n```\ntext\n\n```text\nno\n```\n\n```bash\necho two > two\n```\n\n```bash\necho three > three\n```\n'
+    page = ('# x\n\n```python\nno\n```\n\n```bash\necho one > one && \\\n  pwd >> '
+            'one\n```\ntext\n\n```text\nno\n```\n\n```bash\necho two > two\n```\n\n```bash\necho three '
+            '> three\n```\n')
     (tmp_path / 'README.md').write_text(page)
     subprocess.run(['bash', tmp_path / '.ci/run'], cwd=ROOT, check=True, capture_output=True)
-    assert (tmp_path / 'one').read_text() == f'one\n{tmp_path.resolve()}\n' and (tmp_path / 'two').is_file() and not (tmp_path / 'three').exists()
+    assert ((tmp_path / 'one').read_text() == f'one\n{tmp_path.resolve()}\n' and (tmp_path / 'two').is_file()
+            and not (tmp_path / 'three').exists())
     for bad in ('# no blocks\n', page.replace('echo one >', 'false >')):
         (tmp_path / 'README.md').write_text(bad)
         assert subprocess.run(['bash', tmp_path / '.ci/run'], capture_output=True).returncode == 1
@@ -248,10 +272,11 @@ print(sorted(heavy & first), "numpy" in first, sorted(heavy & set(sys.modules)))
 '''
 
 def test_importing_the_package_is_light_and_only_networks_and_what_runs_them_need_torch():
-    said = subprocess.run([sys.executable, '-c', LIGHT], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    said = subprocess.run([sys.executable, '-c', LIGHT], cwd=ROOT, capture_output=True, text=True,
+                          check=True).stdout
     assert said.strip() == '[] False []'
 
-USED = ['app', 'label', 'show', 'transfer']                                    # the names that people use, at the top
+USED = ['app', 'label', 'show', 'transfer']  # the names that people use, at the top
 
 ALL = '''
 import importlib, inspect, pkgutil, sys, types
@@ -284,7 +309,8 @@ def test_the_names_that_people_use_work_twice_after_every_import_and_help_explai
     assert done.returncode == 0, done.stderr[-3000:]
 
 def test_the_wheel_holds_models_the_mark_of_types_and_what_pages_need_beside_code(tmp_path):
-    build = [sys.executable, 'setup.py', '-q', 'build', '--build-base', tmp_path / 'base', '--build-lib', tmp_path / 'lib']
+    build = [sys.executable, 'setup.py', '-q', 'build', '--build-base', tmp_path / 'base', '--build-lib',
+             tmp_path / 'lib']
     subprocess.run(build, cwd=ROOT, check=True, capture_output=True, timeout=300)
     beside = [p for p in tracked() if p.is_relative_to(ROOT / 'emotionwave') and p.suffix != '.py']
     missing = [p for p in beside if not (tmp_path / 'lib' / p.relative_to(ROOT)).is_file()]
@@ -302,17 +328,20 @@ def test_the_library_never_imports_what_only_developers_have():
 
 def test_nothing_in_the_library_prints():
     for m in ORDER:
-        calls = [n for n in ast.walk(syntax(module_file(m))) if isinstance(n, ast.Call) and getattr(n.func, 'id', '') == 'print']
+        calls = [n for n in ast.walk(syntax(module_file(m)))
+                 if isinstance(n, ast.Call) and getattr(n.func, 'id', '') == 'print']
         assert not calls, m
 
 def test_no_file_is_a_pickle_or_too_large():
     for p in tracked():
         assert p.stat().st_size <= 16 * 2**20, p
-        assert p.suffix not in ('.pkl', '.pickle', '.pt', '.pth', '.ckpt', '.joblib', '.npy', '.npz', '.bin'), p
+        assert p.suffix not in ('.pkl', '.pickle', '.pt', '.pth', '.ckpt', '.joblib', '.npy', '.npz',
+                                '.bin'), p
         start = p.open('rb').read(2)
         assert not (start[:1] == b'\x80' and start[1:] in (b'\2', b'\3', b'\4', b'\5')) and start != b'PK', p
 
-@pytest.mark.parametrize('name', ['beats', 'default', 'judge', 'labeller', 'listener', 'opinion', 'paper', 'reader'])
+@pytest.mark.parametrize('name',
+                         ['beats', 'default', 'judge', 'labeller', 'listener', 'opinion', 'paper', 'reader'])
 def test_shipped_models_are_safetensors_with_their_configuration(name):
     folder = ROOT / 'emotionwave' / 'models' / name
     assert {p.suffix for p in folder.iterdir() if p.is_file()} <= {'.safetensors', '.json', '.md'}
@@ -325,6 +354,7 @@ def test_the_default_checkpoint_loads_is_of_the_promised_size_and_has_a_card():
     model, tokens, facts = load_checkpoint(default_checkpoint())
     assert 3e6 <= sum(p.numel() for p in model.parameters()) <= 8e6
     from safetensors import safe_open
-    with safe_open(default_checkpoint() / 'model.safetensors', 'pt') as f: assert {f.get_slice(k).get_dtype() for k in f.keys()} <= {'F16', 'BF16'}
+    with safe_open(default_checkpoint() / 'model.safetensors', 'pt') as f:
+        assert {f.get_slice(k).get_dtype() for k in f.keys()} <= {'F16', 'BF16'}
     card = (default_checkpoint() / 'README.md').read_text('utf-8').lower()
     for word in ('licen', 'emopia', 'vgmidi', 'pop909', 'pop1k7', 'split'): assert word in card, word

@@ -3,6 +3,9 @@ from argparse import ArgumentTypeError
 from collections.abc import Sequence
 
 PARTS = 'melody', 'rhythm', 'harmony', 'left', 'right'  # as `generate.keep.KEEPS`, which takes long to import
+# as `generate.moves.EVERY_SWITCH`
+RULES = ('strokes', 'strange', 'anchor', 'foreign', 'steady', 'idle', 'degrees', 'dominant', 'one_way',
+         'every_stroke', 'as_many', 'mediants', 'augmented', 'touch', 'timing', 'register')
 
 
 def parts(
@@ -33,12 +36,16 @@ def bars_of(
 def _is_parts(word): return set(parts(word)) <= set(PARTS)
 
 
+def _is_rules(word): return set(parts(word)) <= set(RULES)
+
+
 def _is_numbers(word):
     try: return bool(numbers(word))
     except ArgumentTypeError: return False
 
 
-SEVERAL = {'--keep': _is_parts, '--strengths': _is_numbers}  # option -> whether a further word is one of its
+# option -> whether a further word is one of its
+SEVERAL = {'--keep': _is_parts, '--without': _is_rules, '--strengths': _is_numbers}
 
 
 def _begins_negative(word): return word[:1] == '-' and word[1:2].isdigit()

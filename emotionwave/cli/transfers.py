@@ -3,7 +3,7 @@ import sys
 from argparse import ArgumentParser, Namespace
 from functools import partial
 from pathlib import Path
-from .arguments import bars_of, parts
+from .arguments import RULES, bars_of, parts
 from .places import copy_place, is_midi, need_writable, write_all
 from .terminal import error_line, mover, one_line, progress_bar
 
@@ -51,6 +51,8 @@ def add_arguments(parser:ArgumentParser)->None:
     add('--polyphony', metavar='CLASS',
         help='how full bars are to be, from 0 (one or two notes at a time) to 7 (more than six), likewise '
              '(default: as they are)')
+    add('--without', type=parts, action='extend', default=[], metavar='NAME',
+        help='rules and moves that are left out, as in mediants touch: ' + ', '.join(RULES))
     add('--candidates', type=int, help='how many versions are drawn, of which the best is kept (default: 6)')
     add('--seed', type=int, default=0, help='same seed, same bytes on the same machine (default: 0)')
     add('--model', type=Path, help="a checkpoint's folder (default: the one that ships)")
@@ -69,7 +71,7 @@ def run(args:Namespace)->int:
 
 def _settings(args):
     "Pick what `write_versions` takes as it stands."
-    names = 'strength likeness keep rhythm polyphony temperature top_p candidates seed model'
+    names = 'strength likeness keep rhythm polyphony temperature top_p candidates without seed model'
     return {name: getattr(args, name) for name in names.split()}
 
 

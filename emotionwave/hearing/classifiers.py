@@ -254,8 +254,11 @@ class Opinion(Classifier):
         "Weigh the attributes of songs."
         return run_linear(barless(songs), self.weights)
 
-def barless(songs:list[Song])->np.ndarray:
-    return attributes_table(songs)[:, [attribute_names.index(n) for n in BARLESS]]
+def barless(
+    songs:list[Song],  # N of them
+)->np.ndarray:         # (N, len(BARLESS))
+    "Measure the attributes that need no bars."
+    return attributes_table(songs)[:, [attribute_names.index(name) for name in BARLESS]]
 
 def load_opinion(
     folder:str|Path|None=None,  # `None` for the one that ships with the package

@@ -5,13 +5,13 @@
 # %% auto #0
 __all__ = ['read_log', 'Log', 'draw_curves']
 
-# %% ../../nbs/033_learn.log.ipynb #e9ce1d6c
+# %% ../../nbs/033_learn.log.ipynb #00000002
 import csv, io
 from pathlib import Path
 import numpy as np
 from ..files.atomic import write_atomic
 
-# %% ../../nbs/033_learn.log.ipynb #2ea645ee
+# %% ../../nbs/033_learn.log.ipynb #00000005
 def read_log(
     path:str,          # a run's log.csv
     last:int=None,     # step after which nothing is read; `None` for all
@@ -29,7 +29,7 @@ def _numbers(row):
     try: return {k: int(v) if v.isdecimal() else float(v) for k, v in row.items() if v}
     except ValueError: return None
 
-# %% ../../nbs/033_learn.log.ipynb #e8b490b7
+# %% ../../nbs/033_learn.log.ipynb #00000006
 class Log:
     "The log of a run, from a step on: `log.csv`, and TensorBoard's files where it is installed."
     def __init__(self,
@@ -63,7 +63,7 @@ class Log:
         self.file.close()
         if self.board: self.board.close()
 
-# %% ../../nbs/033_learn.log.ipynb #91d59677
+# %% ../../nbs/033_learn.log.ipynb #0000000a
 def _smooth(y, n):
     "Mean of each value and the n - 1 before it."
     return np.convolve(np.pad(y, (n - 1, 0), 'edge'), np.ones(n) / n, 'valid')

@@ -7,7 +7,9 @@ __all__ = ['FPS', 'CHORD_S', 'MAX_BEATS_S', 'MIN_BEAT_NOTES', 'DILATIONS', 'N_FE
            'note_features', 'activations', 'start_beat_weights', 'beat_logits']
 
 # %% ../../nbs/025_networks.beats.ipynb #00000002
+from typing import TYPE_CHECKING
 import numpy as np
+if TYPE_CHECKING: import torch
 
 # %% ../../nbs/025_networks.beats.ipynb #00000005
 FPS = 50            # frames a second of the activations
@@ -117,13 +119,13 @@ def start_beat_weights(
 
 def beat_logits(
     weights:dict,      # name -> tensor
-    x,                 # (N, F) features of the notes of B songs
-    frame,             # (N,) from 0 to 2 T B - 1, moment before song, so that taps are slices
+    x:'torch.Tensor',      # (N, F) features of the notes of B songs
+    frame:'torch.Tensor',  # (N,) from 0 to 2 T B - 1, moment before song, so that taps are slices
     songs:int,         # B
     frames:int,        # T, of 40 ms
     drop:float=0.,     # share of channels dropped while learning
-    dtype=None,        # of the convolutions, `torch.bfloat16` or `None` for float32
-):                     # (2 T, B, 2) log-odds, as from `activations`
+    dtype:'torch.dtype'=None,  # of the convolutions, `torch.bfloat16` or `None` for float32
+)->'torch.Tensor':     # (2 T, B, 2) log-odds, as from `activations`
     "Run the network on many songs at once, as training does."
     import torch
     from torch.nn import functional as F

@@ -97,7 +97,7 @@ def _played_excerpt(m, length_s, rng):
     mask = (frame_s >= known[0] - start) & (frame_s <= known[1] - start) & (frame_s < t[-1] + 1)
     return note_features(t, t + length, pitch, vel), np.minimum(np.round(t * FPS).astype(np.int64), T - 1), y[2:-2], mask.astype(np.float32)
 
-# %% ../../nbs/120_recipes.beats.ipynb #ac04ddb5
+# %% ../../nbs/120_recipes.beats.ipynb #00000016
 class BeatNetwork(torch.nn.Module):
     "The finder's network while it learns."
     def __init__(self,
@@ -125,7 +125,7 @@ class BeatNetwork(torch.nn.Module):
         "Copy the weights, as the shipped file holds them."
         return {k.replace('/', '.'): w.detach().cpu().numpy().copy() for k, w in self.weights.items()}
 
-# %% ../../nbs/120_recipes.beats.ipynb #0b06431e
+# %% ../../nbs/120_recipes.beats.ipynb #0000001a
 @dataclass(frozen=True)
 class BeatTraining(Settings):
     "How the finder of beats is trained."
@@ -197,7 +197,7 @@ class BeatRecipe(Recipe):
         songs = [s for here in self.pool.values() for s in here]
         return dict(songs=len(songs), notes=sum(len(s.pitch) for s in songs))
 
-# %% ../../nbs/120_recipes.beats.ipynb #ac528306
+# %% ../../nbs/120_recipes.beats.ipynb #0000001e
 def fit_beats(
     songs:list,            # of `Marked`; give the train side only
     shares:dict,           # corpus -> its share of the excerpts

@@ -235,7 +235,7 @@ def cross_validate(
         tell(name)
     return found | {'listener and pre-trained network': weigh(np.concatenate([votes[:, 1], heard[:, 1, None]], 1))}
 
-# %% ../../nbs/122_recipes.hearing.ipynb #0000001c
+# %% ../../nbs/122_recipes.hearing.ipynb #0000001e
 def calibration_error(
     p,                 # (N,) probabilities
     y,                 # (N,) 0 or 1
@@ -245,7 +245,7 @@ def calibration_error(
     at = np.minimum((np.asarray(p) * bins).astype(int), bins - 1)
     return float(np.abs(np.bincount(at, p, bins) - np.bincount(at, y, bins)).sum() / len(at))
 
-# %% ../../nbs/122_recipes.hearing.ipynb #0000002b
+# %% ../../nbs/122_recipes.hearing.ipynb #00000029
 def fit_opinion(
     songs,             # list of N labelled Songs
     label,             # (N, 2) valence 1 positive, 0 negative; arousal 1 high, 0 low

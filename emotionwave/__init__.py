@@ -1,4 +1,4 @@
-"EmotionWave: feeling in piano music. The names below are found when they are first asked for, so that the import is quick."
+"EmotionWave: feeling in piano music. Names are found when first asked for, so that the import is quick."
 from importlib import import_module
 
 __version__ = '0.1.0'

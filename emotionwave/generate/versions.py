@@ -203,8 +203,10 @@ class Result:
 
     @cached_property
     def figures(self)->dict:
-        """What became of the piece: `valence` (before, after) as the listener hears it, the classifier that labels your own files and had no part in choosing notes;
-        `key` (before, after); `sim_chr` and `sim_grv`, how alike are the pitch classes and the onsets of each bar, 0 to 1; `notes` (before, after). Worked out when first asked for."""
+        """What became of the piece: `valence` (before, after) as the listener hears it, the classifier that
+        labels your own files and had no part in choosing notes; `key` (before, after); `sim_chr` and
+        `sim_grv`, how alike are the pitch classes and the onsets of each bar, 0 to 1; `notes` (before,
+        after). Worked out when first asked for."""
         both = self.source, self.song
         heard = tuple(round(float(p), 3) for p in load_listener().predict(list(both)))
         new = find_key(self.song)

@@ -13,7 +13,6 @@ from pathlib import Path
 import numpy as np
 from ..files.atomic import write_atomic
 from ..files.workers import one_thread
-from ..music.song import Song
 from ..music.read import read_song
 from ..music.keys import find_key
 from ..music.tokens import TokenConfig, Tokenizer

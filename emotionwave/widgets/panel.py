@@ -18,7 +18,7 @@ from ..music.read import read_song
 from ..player.player import picture_html, player_html
 from ..generate.versions import Result, write_versions
 from .inputs import MAX_UPLOAD, read_upload, sample_folder, songs_in, uploads
-from .words import (asked_text, bars_text, feeling, heard_html, place_text, progress_html,
+from .words import (asked_text, feeling, heard_html, place_text, progress_html,
                                        said_html)
 from .jobs import Background, Cancelled
 from .controls import Controls

@@ -18,7 +18,8 @@ def fragments(count):
         s = read_song(p); n = len(s.bar_ticks()) - 1
         cut += [s.bars(a, min(a + 8, n)) for a in range(0, max(1, n - 7), 4)]
     cut = [s for s in cut if len(s) >= 16]
-    return [cut[i % len(cut)].replace(pitch=cut[i % len(cut)].pitch + i // len(cut) % 5 - 2) for i in range(count)]
+    return [cut[i % len(cut)].replace(pitch=cut[i % len(cut)].pitch + i // len(cut) % 5 - 2)
+            for i in range(count)]
 
 
 def hear(name, count):
@@ -30,12 +31,15 @@ def hear(name, count):
 
 
 def main(processes=2, count=4000):
-    size = sum((MODELS / name / 'model.safetensors').stat().st_size for name in ('labeller', 'listener', 'judge'))
+    size = sum((MODELS / name / 'model.safetensors').stat().st_size
+               for name in ('labeller', 'listener', 'judge'))
     print(f'{processes} processes, {count} fragments each; weights {size / 2**20:.1f} MB')
     for name in ('labeller', 'listener', 'judge'):
         with get_context('spawn').Pool(processes) as pool:
             wall, own, notes = zip(*pool.starmap(hear, [(name, count)] * processes))
-        print(f'{name:9} {processes * count / max(wall):6.0f} fragments a second, {processes * processes * count / sum(own):6.0f} if the machine had nothing else to do ({notes[0]:.0f} notes each)')
+        print(f'{name:9} {processes * count / max(wall):6.0f} fragments a second, '
+              f'{processes * processes * count / sum(own):6.0f} if the machine had nothing else to do '
+              f'({notes[0]:.0f} notes each)')
 
 
 if __name__ == '__main__': main(*map(int, sys.argv[1:2]))

@@ -9,23 +9,23 @@ RULES = ('strokes', 'strange', 'anchor', 'foreign', 'steady', 'idle', 'degrees',
 
 
 def parts(
-    text: str,              # such as "melody,left"
-) -> list:                  # of words
+    text:str,               # such as "melody,left"
+)->list:                    # of words
     "Read words with commas between them."
     return [word.strip() for word in text.split(',')]
 
 
 def numbers(
-    text: str,              # such as "0.5,1.5"
-) -> list:                  # of floats
+    text:str,               # such as "0.5,1.5"
+)->list:                    # of floats
     "Read numbers with commas between them."
     try: return [float(word) for word in text.split(',')]
     except ValueError: raise ArgumentTypeError(f'takes numbers, as in 0.5 1.5, got {text!r}') from None
 
 
 def bars_of(
-    text: str | None,       # "A:B", or nothing
-) -> tuple | None:          # two whole numbers
+    text:str|None,          # "A:B", or nothing
+)->tuple|None:              # two whole numbers
     "Read the bars that are asked for."
     if text is None: return None
     try: first, last = (int(word) for word in text.split(':'))
@@ -59,8 +59,8 @@ def _option_before(words):
 
 
 def join_words(
-    words: Sequence[str],   # as the shell gives them
-) -> list:                  # with the values of such options in one word
+    words:Sequence[str],    # as the shell gives them
+)->list:                    # with the values of such options in one word
     """Join words that belong to one option.
 
     Several values are joined by commas, so that the input may follow them: `--keep melody left song.mid`.

@@ -9,8 +9,8 @@ FAILURES = (ValueError, OSError, ImportError, TypeError, FloatingPointError, Run
 
 
 def main(
-    argv: Sequence[str] | None = None,  # words after the command's name; `None` for those it was called with
-) -> int:                               # 0 when all went well, 1 with one line when not, 130 after Ctrl-C
+    argv:Sequence[str]|None=None,       # words after the command's name; `None` for those it was called with
+)->int:                                 # 0 when all went well, 1 with one line when not, 130 after Ctrl-C
     "Run the command; wrong usage exits with status 2."
     for stream in (sys.stdout, sys.stderr):             # a terminal that lacks a letter shows a question mark
         if hasattr(stream, 'reconfigure'): stream.reconfigure(errors='replace')
@@ -21,7 +21,7 @@ def main(
     return _run(args)
 
 
-def _run(args: Namespace) -> int:
+def _run(args:Namespace)->int:
     try:
         status = args.run(args)
         sys.stdout.flush()

@@ -11,7 +11,7 @@ EXAMPLES = '''examples:
   emotionwave format corpora --output data'''
 
 
-def add_arguments(parser: ArgumentParser) -> None:
+def add_arguments(parser:ArgumentParser)->None:
     "Add the arguments of this command."
     add = parser.add_argument
     add('names', nargs='*', metavar='NAME', help='one or several; none lists what there is')
@@ -20,7 +20,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     add('--quiet', action='store_true', help='no progress bar')
 
 
-def run(args: Namespace) -> int:
+def run(args:Namespace)->int:
     "Fetch public corpora, or list them; returns the exit status."
     from ..data.corpora import corpus_files
     from ..data.downloads import source_of, sources

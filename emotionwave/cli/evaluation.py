@@ -18,7 +18,7 @@ EXAMPLES = '''examples:
 Stopped at any moment and started again, it goes on where it was.'''
 
 
-def add_arguments(parser: ArgumentParser) -> None:
+def add_arguments(parser:ArgumentParser)->None:
     "Add the arguments of this command."
     add = parser.add_argument
     add('songs', type=Path, nargs='?', help='a folder of MIDI files')
@@ -41,7 +41,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     add('--quiet', action='store_true', help='no progress bar, and no word on how long it takes')
 
 
-def run(args: Namespace) -> int:
+def run(args:Namespace)->int:
     "Evaluate; returns the exit status."
     from ..measure.evaluation import evaluate_folder
     from ..measure.report import summary
@@ -78,22 +78,22 @@ def _about(seconds):
 class EvaluationBar:
     "The bar of an evaluation, and how long it takes; where there is no terminal, a line at each tenth."
     def __init__(self,
-        quiet: bool,        # neither bar nor lines
+        quiet:bool,         # neither bar nor lines
     ):
         self.bar, self.quiet = progress_bar(quiet, unit='song'), quiet
         self.tenths, self.begun_s = 0, time.monotonic()
 
     def estimate(self,
-        seconds: float,     # that measuring will take
-    ) -> None:
+        seconds:float,      # that measuring will take
+    )->None:
         "Say beforehand how long it takes."
         self.begun_s = time.monotonic()
         self.bar.write(f'measuring takes {_about(seconds)}', file=sys.stderr)
 
     def __call__(self,
-        done: int,          # songs
-        total: int,         # songs in all
-    ) -> None:
+        done:int,           # songs
+        total:int,          # songs in all
+    )->None:
         "Show where measuring stands."
         self.bar.total = total
         self.bar.update(done - self.bar.n)

@@ -13,7 +13,7 @@ EXAMPLES = '''examples:
 Stopped at any moment and started again, it goes on where it was. Dask: pip install "emotionwave[dask]".'''
 
 
-def add_arguments(parser: ArgumentParser) -> None:
+def add_arguments(parser:ArgumentParser)->None:
     "Add the arguments of this command."
     add = parser.add_argument
     add('folders', nargs='+', type=Path,
@@ -39,7 +39,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     add('--quiet', action='store_true', help='no progress bar')
 
 
-def run(args: Namespace) -> int:
+def run(args:Namespace)->int:
     "Format corpora; returns the exit status."
     from ..data.format import format_corpora
     from ..data.fragments import FormatConfig

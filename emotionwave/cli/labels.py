@@ -14,7 +14,7 @@ In such a folder, fragments that people did not label are labelled anew.
 Stopped while it does that and started again, it goes on where it was.'''
 
 
-def add_arguments(parser: ArgumentParser) -> None:
+def add_arguments(parser:ArgumentParser)->None:
     "Add the arguments of this command."
     add = parser.add_argument
     add('inputs', nargs='+', type=Path, metavar='FILE_OR_DIR',
@@ -26,7 +26,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     add('--quiet', action='store_true', help='no progress bar')
 
 
-def run(args: Namespace) -> int:
+def run(args:Namespace)->int:
     "Label songs, or a formatted corpus; returns the exit status, 1 if a song has no label."
     data = [path for path in args.inputs if (path / 'dataset.json').is_file()]
     if not data: return _label_songs(args)

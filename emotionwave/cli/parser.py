@@ -16,7 +16,7 @@ class Parser(ArgumentParser):
 
 
 def build_parser(
-) -> Parser:                # `commands` holds the parsers of its commands by name
+)->Parser:                  # `commands` holds the parsers of its commands by name
     "Build the command's parser; `run` of what it parses is what to call with it."
     about = 'Change how a piano piece feels: sadder or happier versions of any MIDI file.'
     parser = Parser(prog='emotionwave', description=about)

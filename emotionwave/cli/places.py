@@ -8,16 +8,16 @@ MIDI = '.mid', '.midi'
 
 
 def is_midi(
-    path: Path,             # any
-) -> bool:
+    path:Path,              # any
+)->bool:
     "Tell by its ending whether a path is of a MIDI file."
     return path.suffix.lower() in MIDI
 
 
 def need_writable(
-    folder: Path,           # where something will be written
-    make: bool = False,     # a folder that is missing will be made
-) -> None:
+    folder:Path,            # where something will be written
+    make:bool=False,        # a folder that is missing will be made
+)->None:
     "Refuse early, before minutes of work, a folder that could not be written in the end."
     if make: folder = next(p for p in (folder, *folder.absolute().parents) if p.exists())
     if not folder.is_dir():
@@ -28,9 +28,9 @@ def need_writable(
 
 
 def copy_place(
-    source: Path,           # the input
-    folder: Path,           # where its versions go
-) -> Path | None:           # `None` where it lies there already
+    source:Path,            # the input
+    folder:Path,            # where its versions go
+)->Path|None:               # `None` where it lies there already
     "Find where a copy of the input goes; another piece of that name isn't written over."
     place = folder / f'{source.stem}.mid'
     if folder.resolve() == source.resolve().parent: return None
@@ -41,8 +41,8 @@ def copy_place(
 
 
 def write_all(
-    jobs: Sequence[tuple[Path, Callable]],  # paths in one folder, and what writes each, called with the path
-) -> None:
+    jobs:Sequence[tuple[Path, Callable]],  # paths in one folder, and what writes each, called with the path
+)->None:
     "Write several files, or none of them; a folder that is missing is made."
     folder = jobs[0][0].parent
     written, made = [], [p for p in (folder, *folder.parents) if not p.exists()]

@@ -10,7 +10,7 @@ EXAMPLES = '''examples:
   emotionwave listen happy.mid --output happy.wav --roll happy.png'''
 
 
-def add_arguments(parser: ArgumentParser) -> None:
+def add_arguments(parser:ArgumentParser)->None:
     "Add the arguments of this command."
     add = parser.add_argument
     add('input', type=Path, help='a MIDI file')
@@ -21,7 +21,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     add('--bars', metavar='A:B', help='bars A to B-1 only, counted from 0')
 
 
-def run(args: Namespace) -> int:
+def run(args:Namespace)->int:
     "Render sound and picture; returns the exit status."
     from ..music.read import read_song
     song, bars = read_song(args.input), bars_of(args.bars)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 
 def progress_bar(
-    quiet: bool,            # no bar at all
+    quiet:bool,             # no bar at all
     **settings,             # as tqdm takes them
 ):                          # a tqdm bar, which shows on terminals only
     "Make a progress bar."
@@ -14,7 +14,7 @@ def progress_bar(
 
 def mover(
     bar,                    # a tqdm bar
-) -> Callable:              # takes what is done, the total, and whatever else a callback is told
+)->Callable:                # takes what is done, the total, and whatever else a callback is told
     "Make a callback that moves a bar."
     def move(done, total, *_):
         bar.total = total
@@ -24,14 +24,14 @@ def mover(
 
 def one_line(
     text,                   # anything that has a text
-) -> str:
+)->str:
     "Bring a text into one line."
     return ' '.join(str(text).split())
 
 
 def error_line(
-    error: BaseException,   # any
-) -> str:
+    error:BaseException,    # any
+)->str:
     "Say what an error says, in one line."
     if isinstance(error, OSError) and error.filename and error.strerror:
         return one_line(f'{error.filename}: {error.strerror}')
@@ -39,7 +39,7 @@ def error_line(
 
 
 def complain(
-    text: str,              # one line
-) -> None:
+    text:str,               # one line
+)->None:
     "Print a line of the command's own to stderr."
     print(f'emotionwave: {text}', file=sys.stderr)

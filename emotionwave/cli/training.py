@@ -24,7 +24,7 @@ examples:
   emotionwave transfer song.mid --model runs/first/best'''
 
 
-def add_arguments(parser: ArgumentParser) -> None:
+def add_arguments(parser:ArgumentParser)->None:
     "Add the arguments of this command."
     add = parser.add_argument
     add('data', type=Path, metavar='DATA', help='folder that "format" wrote, or one of MIDI files')
@@ -48,7 +48,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     add('--quiet', action='store_true', help='no progress bar')
 
 
-def run(args: Namespace) -> int:
+def run(args:Namespace)->int:
     "Train; returns the exit status. Of several processes, the first alone speaks."
     first = os.environ.get('RANK', '0') == '0'
     try: best = _train(args, first)
@@ -120,9 +120,9 @@ def _formatted(args):
 def write_samples(
     net,                    # the network that is being trained
     tokenizer,              # its
-    songs: list,            # of `Song`
-    folder: Path,           # RUN/samples/STEP, which is made
-) -> None:
+    songs:list,             # of `Song`
+    folder:Path,            # RUN/samples/STEP, which is made
+)->None:
     "Write songs and their sadder and happier versions as MIDI and piano rolls."
     from ..files.atomic import write_atomic
     from ..player.roll import draw, png
@@ -148,14 +148,14 @@ def _versions(net, tokenizer, song, checkpoint):
 class TrainingBar:
     "The bar of a training run; where there is no terminal, a line at each validation."
     def __init__(self,
-        quiet: bool,        # neither bar nor lines
+        quiet:bool,         # neither bar nor lines
     ):
         form = '{percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt}{postfix}'
         self.bar, self.quiet, self.held_out = progress_bar(quiet, unit='step', bar_format=form), quiet, ''
 
     def __call__(self,
-        row: dict,          # a row of the log
-    ) -> None:
+        row:dict,           # a row of the log
+    )->None:
         "Show where training stands."
         for remark in row.get('remarks', ()): self.say(remark)
         hours, minutes = row['left_s'] // 3600, row['left_s'] // 60 % 60
@@ -169,7 +169,7 @@ class TrainingBar:
         self.bar.update(row['step'] - self.bar.n)
 
     def say(self,
-        line: str,          # above the bar
-    ) -> None:
+        line:str,           # above the bar
+    )->None:
         "Print a line to stderr."
         self.bar.write(line, file=sys.stderr)

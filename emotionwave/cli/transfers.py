@@ -19,7 +19,7 @@ EXAMPLES = '''examples:
 Of each piece of a folder, --valence both writes NAME.mid, NAME_1.mid (negative) and NAME_2.mid (positive).'''
 
 
-def add_arguments(parser: ArgumentParser) -> None:
+def add_arguments(parser:ArgumentParser)->None:
     "Add the arguments of this command."
     add = parser.add_argument
     add('input', type=Path, help='a MIDI file, or a folder of them')
@@ -59,7 +59,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     add('--quiet', action='store_true', help='no progress bar')
 
 
-def run(args: Namespace) -> int:
+def run(args:Namespace)->int:
     "Transfer a file or a folder; returns the exit status."
     from ..generate.versions import write_versions
     from ..music.song import Song

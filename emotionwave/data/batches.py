@@ -18,67 +18,67 @@ from ..networks.vae import ModelConfig, condition_row, condition_slice
 if TYPE_CHECKING: import pandas as pd
 
 # %% ../../nbs/076_data.batches.ipynb #00000005
-_KINDS = {int: (int, "a whole number"), float: ((int, float), "a number"), bool: (bool, "true or false")}
-_SHARES = ("decay wake floor beta2 drop drop_other blur retime articulation skeleton whole").split()
+_KINDS = {int: (int, 'a whole number'), float: ((int, float), 'a number'), bool: (bool, 'true or false')}
+_SHARES = ('decay wake floor beta2 drop drop_other blur retime articulation skeleton whole').split()
 
 @dataclass(frozen=True)
 class TrainConfig:
     "How to train; travels inside the checkpoint."
-    steps: int = 7_000  # optimizer steps in all
-    batch_tokens: int = 7_000  # tokens of a batch, padding included
-    batch: int = 0  # fragments of a batch; 0 for as many as `batch_tokens` holds
-    lr: float = 1.2e-3  # highest learning rate
-    warmup: int = 200  # steps of linear rise
-    decay: float = .35  # share of the steps, at the end, in which the rate falls
-    cosine: int = 0  # steps after the warm-up in which the rate falls along a cosine; 0: hold, then `decay`
-    floor: float = .01  # what it falls to, as a share of the highest
-    beta2: float = .98  # AdamW's memory of squared gradients
-    weight_decay: float = .05  # AdamW's, on matrices; at 0 it is Adam
-    clip: float = 1.  # largest norm of the gradient
-    bf16: bool = None  # multiply matrices in bfloat16; `None`: what is faster when the run begins
-    beta: float = .1  # weight of the divergence, risen to over `beta_warmup`
-    beta_warmup: int = 1_000  # steps
-    beta_start: int = 0  # steps before which it is 0
-    beta_cycle: int = 0  # steps of a cycle; in the first half it rises from 0 to `beta`; 0 for one rise
-    free_bits: float = .25  # nats a latent dimension and bar that cost nothing
-    bag: float = .5  # weight of naming a bar's notes from its latent alone, where the network does
-    hush: float = 1.  # weight of hiding valence and mode from the adversary, where the network has one
-    wake: float = .48  # share of all steps, at the start, in which both are 0: the skeleton is learnt first
-    drop: float = .12  # share of examples whose valence is unknown, for guidance to differ from
-    drop_other: float = .2  # the same for each other condition
-    blur: float = 1.  # share of examples whose encoder reads other dynamics; half of these another octave
-    retime: float = .4  # share of examples whose encoder reads other rhythms, or fewer notes
-    articulation: float = .85  # share of examples whose notes are scaled in length, for encoder and skeleton
-    spell: bool = True  # spell every piece in major for the encoder, so that it doesn't know the mode
-    absolute: bool = False  # learn on pitches as written rather than relative to the tonic
-    skeleton: float = .7  # share of examples that are shown any skeleton; at 0 validation shows none either
-    whole: float = .4  # share that is shown the whole skeleton; the others see a share drawn from 0 to 1
-    people: int = 3  # how many times an epoch holds what people labelled
-    sharpen: float = 2.5  # how much pseudo-labels are drawn away from .5
-    threads: int = 2  # CPU threads
-    seed: int = 0  # of everything random
+    steps:int=7_000    # optimizer steps in all
+    batch_tokens:int=7_000  # tokens of a batch, padding included
+    batch:int=0        # fragments of a batch; 0 for as many as `batch_tokens` holds
+    lr:float=1.2e-3    # highest learning rate
+    warmup:int=200     # steps of linear rise
+    decay:float=.35    # share of the steps, at the end, in which the rate falls
+    cosine:int=0       # steps after the warm-up in which the rate falls along a cosine; 0: hold, then `decay`
+    floor:float=.01    # what it falls to, as a share of the highest
+    beta2:float=.98    # AdamW's memory of squared gradients
+    weight_decay:float=.05  # AdamW's, on matrices; at 0 it is Adam
+    clip:float=1.      # largest norm of the gradient
+    bf16:bool=None     # multiply matrices in bfloat16; `None`: what is faster when the run begins
+    beta:float=.1      # weight of the divergence, risen to over `beta_warmup`
+    beta_warmup:int=1_000  # steps
+    beta_start:int=0   # steps before which it is 0
+    beta_cycle:int=0   # steps of a cycle; in the first half it rises from 0 to `beta`; 0 for one rise
+    free_bits:float=.25  # nats a latent dimension and bar that cost nothing
+    bag:float=.5       # weight of naming a bar's notes from its latent alone, where the network does
+    hush:float=1.      # weight of hiding valence and mode from the adversary, where the network has one
+    wake:float=.48     # share of all steps, at the start, in which both are 0: the skeleton is learnt first
+    drop:float=.12     # share of examples whose valence is unknown, for guidance to differ from
+    drop_other:float=.2  # the same for each other condition
+    blur:float=1.      # share of examples whose encoder reads other dynamics; half of these another octave
+    retime:float=.4    # share of examples whose encoder reads other rhythms, or fewer notes
+    articulation:float=.85  # share of examples whose notes are scaled in length, for encoder and skeleton
+    spell:bool=True    # spell every piece in major for the encoder, so that it doesn't know the mode
+    absolute:bool=False  # learn on pitches as written rather than relative to the tonic
+    skeleton:float=.7  # share of examples that are shown any skeleton; at 0 validation shows none either
+    whole:float=.4     # share that is shown the whole skeleton; the others see a share drawn from 0 to 1
+    people:int=3       # how many times an epoch holds what people labelled
+    sharpen:float=2.5  # how much pseudo-labels are drawn away from .5
+    threads:int=2      # CPU threads
+    seed:int=0         # of everything random
 
     def __post_init__(self):
         for field in fields(self):
             value = getattr(self, field.name)
             if value is not None or field.default is not None: self._check(field.name, value, field.type)
-        for name in ("steps", "batch_tokens", "threads"):
+        for name in ('steps', 'batch_tokens', 'threads'):
             value = getattr(self, name)
-            if value < 1: raise ValueError(f"{name} must be at least 1, got {value}")
+            if value < 1: raise ValueError(f'{name} must be at least 1, got {value}')
 
     @staticmethod
     def _check(name, value, kind):
         kinds, said = _KINDS[kind]
         if not isinstance(value, kinds) or isinstance(value, bool) != (kind is bool):
-            raise ValueError(f"{name} must be {said}, got {value!r}")
-        if value < 0: raise ValueError(f"{name} must not be negative, got {value}")
-        if not value < float("inf"): raise ValueError(f"{name} must be finite, got {value}")
-        if name in _SHARES and value > 1: raise ValueError(f"{name} is a share from 0 to 1, got {value}")
+            raise ValueError(f'{name} must be {said}, got {value!r}')
+        if value < 0: raise ValueError(f'{name} must not be negative, got {value}')
+        if not value < float('inf'): raise ValueError(f'{name} must be finite, got {value}')
+        if name in _SHARES and value > 1: raise ValueError(f'{name} is a share from 0 to 1, got {value}')
 
 # %% ../../nbs/076_data.batches.ipynb #00000009
-GENRES = ("pop", "game", "classical", "jazz")  # classes of the genre condition
-COLUMNS = ["ids", "bar_start", "mode", "label_source", "valence", "arousal_source", "arousal", "genre", "bpm",
-           "grid", "split", "tonic", "piece"]  # of a formatted folder, that are read
+GENRES = ('pop', 'game', 'classical', 'jazz')  # classes of the genre condition
+COLUMNS = ['ids', 'bar_start', 'mode', 'label_source', 'valence', 'arousal_source', 'arousal', 'genre', 'bpm',
+           'grid', 'split', 'tonic', 'piece']  # of a formatted folder, that are read
 
 def _ends(parts):
     "Where each part begins when all lie end to end, and where the last ends: (R+1,)."
@@ -87,7 +87,7 @@ def _ends(parts):
 def _shares(p, source, sharpen):
     "Weights of low and high; None where nothing is known. The labeller's opinions are sharpened."
     if p is None or np.isnan(p): return None
-    p = (p - .5) * (sharpen if source == "labeller" else 1) + .5
+    p = (p - .5) * (sharpen if source == 'labeller' else 1) + .5
     p = float(np.clip(p, 0, 1))
     return [1 - p, p]
 
@@ -96,7 +96,7 @@ def _conditions(row, model, sharpen):
     values = dict(
         valence=_shares(row.valence, row.label_source, sharpen),
         arousal=_shares(row.arousal, row.arousal_source, sharpen),
-        mode=int(row.mode == "major"),
+        mode=int(row.mode == 'major'),
         genre=GENRES.index(row.genre) if row.genre in GENRES else None,
         tempo=tempo_class(row.bpm, row.grid))
     return condition_row(model, **{k: v for k, v in values.items() if k in model.conditions})
@@ -104,24 +104,24 @@ def _conditions(row, model, sharpen):
 class Fragments:
     "The fragments of one split, flat in memory."
     def __init__(self,
-        rows: "pd.DataFrame",  # `load_dataset` rows of one split, with `COLUMNS`
-        tokenizer: Tokenizer,
-        model: ModelConfig,  # says which conditions there are
-        sharpen: float = 1.,  # how much pseudo-labels are drawn away from .5
-        absolute: bool = False,  # pitches as written; note tables stay relative, and `up` leads from there
+        rows:'pd.DataFrame',  # `load_dataset` rows of one split, with `COLUMNS`
+        tokenizer:Tokenizer,
+        model:ModelConfig,    # says which conditions there are
+        sharpen:float=1.,     # how much pseudo-labels are drawn away from .5
+        absolute:bool=False,  # pitches as written; note tables stay relative, and `up` leads from there
     ):
         if not len(rows):
-            raise ValueError("no fragments in this split; format more songs or choose another split")
-        ids = [np.asarray(i, np.int16) for i in rows["ids"]]
+            raise ValueError('no fragments in this split; format more songs or choose another split')
+        ids = [np.asarray(i, np.int16) for i in rows['ids']]
         notes = [tokenizer.notes(i).astype(np.int16) for i in ids]
         self.id_at, self.note_at = _ends(ids), _ends(notes)
         self.ids, self.notes = np.concatenate(ids), np.concatenate(notes)
-        self.up = np.array([-shift(t) if absolute else 0 for t in rows["tonic"]])  # (R,) semitones
+        self.up = np.array([-shift(t) if absolute else 0 for t in rows['tonic']])  # (R,) semitones
         self.ids = self._raised(tokenizer)
         self.length = np.diff(self.id_at)
-        self.bars = np.array([len(start) - 1 for start in rows["bar_start"]])
-        self.minor = (rows["mode"] == "minor").to_numpy()
-        self.people = (rows["label_source"].notna() & (rows["label_source"] != "labeller")).to_numpy()
+        self.bars = np.array([len(start) - 1 for start in rows['bar_start']])
+        self.minor = (rows['mode'] == 'minor').to_numpy()
+        self.people = (rows['label_source'].notna() & (rows['label_source'] != 'labeller')).to_numpy()
         known = [_conditions(row, model, sharpen) for row in rows.itertuples()]
         self.conditions = torch.stack(known)  # (R, W)
         self.bar_at = np.append(0, np.cumsum(self.bars))
@@ -130,7 +130,7 @@ class Fragments:
 
     def _raised(self, tokenizer):
         "Ids whose pitches are `up` higher; what leaves the vocabulary's range stands at its end."
-        ids, up, pitches = self.ids.copy(), np.repeat(self.up, np.diff(self.id_at)), tokenizer.ids("Pitch")
+        ids, up, pitches = self.ids.copy(), np.repeat(self.up, np.diff(self.id_at)), tokenizer.ids('Pitch')
         at = tokenizer.kind[ids] == PITCH
         ids[at] = np.clip(ids[at] + up[at], min(pitches), max(pitches))
         return ids
@@ -144,9 +144,9 @@ class Fragments:
         return bar_classes(*rhythm_polyphony(bar, self.notes[:, 1], duration, steps, last))
 
     def conditions_of(self,
-        rows: np.ndarray,  # (B,) fragment numbers
-        model: ModelConfig,
-    ) -> torch.Tensor:  # (B, K, W)
+        rows:np.ndarray,  # (B,) fragment numbers
+        model:ModelConfig,
+    )->torch.Tensor:      # (B, K, W)
         "Weights of all conditions, bar by bar; bars that aren't there are like the last."
         K, out = self.bars[rows].max(), self.conditions[torch.as_tensor(rows)]
         out = out[:, None].repeat(1, K, 1)
@@ -164,11 +164,11 @@ class Fragments:
 STEP_T, STEP_N = 64, 32  # lengths of ids and of note tables are rounded up to multiples of these
 
 def plan_batches(
-    data: Fragments,
-    config: TrainConfig,
-    epoch: int,
-    share: int = 1,  # processes that share a batch: its fragments are a multiple of these
-) -> list[np.ndarray]:  # of fragment numbers, in random order
+    data:Fragments,
+    config:TrainConfig,
+    epoch:int,
+    share:int=1,      # processes that share a batch: its fragments are a multiple of these
+)->list[np.ndarray]:  # of fragment numbers, in random order
     "Draw the batches of an epoch: fragments of one size together, those labelled by people more often."
     rng = np.random.default_rng([config.seed, 1, epoch])
     times = np.where(data.people, max(config.people, 1), 1)
@@ -183,11 +183,11 @@ def plan_batches(
 
 # %% ../../nbs/076_data.batches.ipynb #00000012
 def scale_lengths(
-    notes: np.ndarray,  # (B, N, 5) note tables, -1 is padding
-    on: np.ndarray,  # (B,) bool, which examples
-    rng: np.random.Generator,
-    durations: int = 60,  # how many duration indices there are
-) -> np.ndarray:  # a copy
+    notes:np.ndarray,  # (B, N, 5) note tables, -1 is padding
+    on:np.ndarray,     # (B,) bool, which examples
+    rng:np.random.Generator,
+    durations:int=60,  # how many duration indices there are
+)->np.ndarray:         # a copy
     "Play these examples more staccato or legato, up to threefold; three in ten in equal short notes."
     notes, length = notes.copy(), notes[..., 4]
     factor = np.where(on, 2 ** rng.uniform(-1.5, 1.5, len(notes)), 1)[:, None]
@@ -199,10 +199,10 @@ def scale_lengths(
 _FEWER, _COARSER, _SCATTERED = range(3)
 
 def retimed(
-    notes: np.ndarray,  # (B, N, 5) note tables, -1 is padding
-    on: np.ndarray,  # (B,) bool, which examples
-    rng: np.random.Generator,
-) -> np.ndarray:  # a copy that doesn't tell how busy and how full its bars are
+    notes:np.ndarray,  # (B, N, 5) note tables, -1 is padding
+    on:np.ndarray,     # (B,) bool, which examples
+    rng:np.random.Generator,
+)->np.ndarray:         # a copy that doesn't tell how busy and how full its bars are
     "Leave notes out, lay them on a coarser grid, or scatter them: each in a third of these examples."
     B, there, position = len(notes), notes[..., 0] >= 0, notes[..., 1]
     how = np.where(on, rng.integers(0, 3, B), -1)[:, None]
@@ -218,12 +218,12 @@ def retimed(
     return np.where(keep[..., None], notes, -1)
 
 def blur(
-    notes: np.ndarray,  # (B, N, 5) note tables, -1 is padding
-    config: TrainConfig,
-    rng: np.random.Generator,
-    pitches: int = 101,  # how many pitch indices there are
-    levels: int = 32,  # how many velocity indices there are
-) -> np.ndarray:  # a copy in which dynamics and octave can't be trusted
+    notes:np.ndarray,  # (B, N, 5) note tables, -1 is padding
+    config:TrainConfig,
+    rng:np.random.Generator,
+    pitches:int=101,   # how many pitch indices there are
+    levels:int=32,     # how many velocity indices there are
+)->np.ndarray:         # a copy in which dynamics and octave can't be trusted
     "Change dynamics for a share of the examples, and for half of these the octave."
     notes, B = notes.copy(), len(notes)
     there, pitch, velocity = notes[..., 0] >= 0, notes[..., 2], notes[..., 3]
@@ -238,10 +238,10 @@ def blur(
 
 # %% ../../nbs/076_data.batches.ipynb #00000016
 def raised(
-    notes: np.ndarray,  # (B, N, 5) note tables, -1 is padding
-    up: np.ndarray,  # (B,) semitones
-    pitches: int = 101,  # how many pitch indices there are
-) -> np.ndarray:  # a copy
+    notes:np.ndarray,  # (B, N, 5) note tables, -1 is padding
+    up:np.ndarray,     # (B,) semitones
+    pitches:int=101,   # how many pitch indices there are
+)->np.ndarray:         # a copy
     "Move each example's pitches."
     notes = notes.copy()
     higher = np.clip(notes[..., 2] + up[:, None], 0, pitches - 1)
@@ -249,10 +249,10 @@ def raised(
     return notes
 
 def pad(
-    rows: list[np.ndarray],  # of (N, ...), of different N
-    step: int = 1,  # the longest is rounded up to a multiple of it
-    fill: int = -1,
-) -> np.ndarray:  # (B, N, ...)
+    rows:list[np.ndarray],  # of (N, ...), of different N
+    step:int=1,             # the longest is rounded up to a multiple of it
+    fill:int=-1,
+)->np.ndarray:              # (B, N, ...)
     "Stack arrays of different length."
     longest = -(-max(len(r) for r in rows) // step) * step
     out = np.full((len(rows), longest, *rows[0].shape[1:]), fill, np.int64)
@@ -260,10 +260,10 @@ def pad(
     return out
 
 def hide(
-    notes: np.ndarray,  # (B, N, 5) note tables, -1 is padding
-    config: TrainConfig,
-    rng: np.random.Generator,
-) -> np.ndarray:  # a copy in which notes that aren't shown are -1
+    notes:np.ndarray,  # (B, N, 5) note tables, -1 is padding
+    config:TrainConfig,
+    rng:np.random.Generator,
+)->np.ndarray:         # a copy in which notes that aren't shown are -1
     "Hide a share of each example's notes, drawn anew for each."
     keep = np.where(rng.random(len(notes)) < config.whole, 1., rng.random(len(notes)))[:, None]
     notes = np.where((rng.random(notes.shape[:2]) < keep)[..., None], notes, -1)
@@ -271,32 +271,32 @@ def hide(
     return np.where((rng.random(len(notes)) < config.skeleton)[:, None, None], notes, -1)
 
 def drop(
-    conditions: torch.Tensor,  # (B, K, W) weights, changed in place
-    config: TrainConfig,
-    model: ModelConfig,
-    rng: np.random.Generator,
-) -> None:
+    conditions:torch.Tensor,  # (B, K, W) weights, changed in place
+    config:TrainConfig,
+    model:ModelConfig,
+    rng:np.random.Generator,
+)->None:
     "Make conditions unknown for a share of the examples, the mode wherever the valence is."
     is_open = rng.random(len(conditions)) < config.drop  # how it feels is unknown
     for name in model.conditions:
         at, gone = condition_slice(model, name), rng.random(len(conditions)) < config.drop_other
-        if name == "valence": gone = is_open
-        if name == "mode": gone = is_open | gone
+        if name == 'valence': gone = is_open
+        if name == 'mode': gone = is_open | gone
         gone = torch.as_tensor(gone)
         conditions[gone, :, at] = 0.
         conditions[gone, :, at.start] = 1.
 
 # %% ../../nbs/076_data.batches.ipynb #00000017
 def disguised(
-    data: Fragments,
-    rows: np.ndarray,  # (B,) fragment numbers
-    notes: np.ndarray,  # (B, N, 5) their note tables, relative to the tonic
-    config: TrainConfig,
-    tokenizer: Tokenizer,
-    rng: np.random.Generator | None = None,  # None blurs nothing and shows all
-) -> tuple[np.ndarray, np.ndarray]:  # what the encoder sees and the skeleton that is shown: (B, N, 5) each
+    data:Fragments,
+    rows:np.ndarray,               # (B,) fragment numbers
+    notes:np.ndarray,              # (B, N, 5) their note tables, relative to the tonic
+    config:TrainConfig,
+    tokenizer:Tokenizer,
+    rng:np.random.Generator|None=None,    # None blurs nothing and shows all
+)->tuple[np.ndarray, np.ndarray]:  # what the encoder sees and the skeleton that is shown: (B, N, 5) each
     "Make of the notes what the network may see of them."
-    pitches, levels, durations = (len(tokenizer.ids(k)) for k in ("Pitch", "Velocity", "Duration"))
+    pitches, levels, durations = (len(tokenizer.ids(k)) for k in ('Pitch', 'Velocity', 'Duration'))
     lowest = tokenizer.config.pitch_range[0]
     seen = spell_major(notes, data.minor[rows], lowest) if config.spell else notes
     shown = seen if config.absolute else notes  # steps are those of C major then, and mustn't tell the mode
@@ -321,13 +321,13 @@ def _parts(flat, at, rows):
     return [flat[at[row]:at[row + 1]] for row in rows]
 
 def make_batch(
-    data: Fragments,
-    rows: np.ndarray,  # (B,) fragment numbers
-    config: TrainConfig,
-    model: ModelConfig,
-    tokenizer: Tokenizer,
-    rng: np.random.Generator | None = None,  # None blurs nothing and shows all, for validation
-) -> dict:  # inputs of the model, and `targets` (B, T) and `there` (B, K)
+    data:Fragments,
+    rows:np.ndarray,                      # (B,) fragment numbers
+    config:TrainConfig,
+    model:ModelConfig,
+    tokenizer:Tokenizer,
+    rng:np.random.Generator|None=None,    # None blurs nothing and shows all, for validation
+)->dict:                                  # inputs of the model, and `targets` (B, T) and `there` (B, K)
     "Lay fragments out as tensors: input ids, bars, what the encoder sees, what is shown, conditions."
     ids = pad(_parts(data.ids, data.id_at, rows), STEP_T)  # (B, T)
     notes = pad(_parts(data.notes, data.note_at, rows), STEP_N)

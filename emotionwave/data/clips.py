@@ -15,31 +15,31 @@ if TYPE_CHECKING: import pandas as pd
 # %% ../../nbs/077_data.clips.ipynb #00000005
 def _series_and_song(file):
     "Series and song of a VGMIDI phrase, from a name as `Star_N64_Star Saga_Long Road_0.mid`."
-    parts = file.path.stem.split("_")
-    return (parts[0], f"{parts[2]} {parts[3]}") if len(parts) > 4 else ("", file.song)
+    parts = file.path.stem.split('_')
+    return (parts[0], f'{parts[2]} {parts[3]}') if len(parts) > 4 else ('', file.song)
 
 def _labelled_files(folder):
     "EMOPIA's clips in its official order, then VGMIDI's phrases."
     files = []
-    for name in ("EMOPIA_1.0", "vgmidi"):
+    for name in ('EMOPIA_1.0', 'vgmidi'):
         if (folder / name).is_dir(): files += corpus_files(folder / name)
-    files = [f for f in files if f.label_source == "people"]
-    clips = [f for f in files if f.corpus == "EMOPIA" and f.split]
-    phrases = [f for f in files if f.corpus == "VGMIDI" and f.name.startswith("labelled/phrases/")]
+    files = [f for f in files if f.label_source == 'people']
+    clips = [f for f in files if f.corpus == 'EMOPIA' and f.split]
+    phrases = [f for f in files if f.corpus == 'VGMIDI' and f.name.startswith('labelled/phrases/')]
     return sorted(clips, key=lambda f: (f.split, f.name)) + phrases
 
 def labelled_clips(
-    folder: str | Path,  # holds `EMOPIA_1.0` and `vgmidi` as they were published; one may be missing
-) -> "pd.DataFrame":  # path, corpus, song, series, valence and arousal (1 or 0), split (labeller, judge)
+    folder:str|Path,    # holds `EMOPIA_1.0` and `vgmidi` as they were published; one may be missing
+)->'pd.DataFrame':      # path, corpus, song, series, valence and arousal (1 or 0), split (labeller, judge)
     "List the clips that people labelled, split by song."
     import pandas as pd
     folder, rows = Path(folder), []
     for f in _labelled_files(folder):
-        series, song = _series_and_song(f) if f.corpus == "VGMIDI" else ("", f.song)
-        is_judges = f.split != "valid" and name_hash(song) % 1000 < 400
-        split = "judge" if is_judges else "labeller"
+        series, song = _series_and_song(f) if f.corpus == 'VGMIDI' else ('', f.song)
+        is_judges = f.split != 'valid' and name_hash(song) % 1000 < 400
+        split = 'judge' if is_judges else 'labeller'
         rows.append((f.path, f.corpus, song, series, int(f.valence), int(f.arousal), split))
     if not rows:
-        problem = "neither EMOPIA_1.0/split nor vgmidi/vgmidi_labelled.csv is there"
-        raise FileNotFoundError(f"{folder}: {problem}; give the folder that holds the corpora")
-    return pd.DataFrame(rows, columns=["path", "corpus", "song", "series", "valence", "arousal", "split"])
+        problem = 'neither EMOPIA_1.0/split nor vgmidi/vgmidi_labelled.csv is there'
+        raise FileNotFoundError(f'{folder}: {problem}; give the folder that holds the corpora')
+    return pd.DataFrame(rows, columns=['path', 'corpus', 'song', 'series', 'valence', 'arousal', 'split'])

@@ -21,54 +21,54 @@ from ..music.read import read_song
 @dataclass(frozen=True, slots=True)
 class File:
     "A MIDI file and what its corpus says about it."
-    path: Path  # where it lies
-    corpus: str  # as in `genres`, or the folder's name
-    name: str  # path within the corpus, with "/"; the same on every machine
-    song: str  # files of the same piece share it, and so fall on one side of the split
-    valence: float | None = None  # what people heard, 1 positive, 0 negative; a CSV may say anything between
-    arousal: float | None = None  # what people heard, 1 excited, 0 calm; None: nobody was asked
-    split: str | None = None  # "train", "valid" or "test" where the corpus has official splits
-    grid: str | None = None  # "score" or "performance" where the corpus is one; None: as `read_song` says
-    beats: Path | None = None  # the corpus's own beats, where the bars in the file are wrong; for `read_file`
-    label_source: str | None = None  # "people", or the name of the CSV; None without labels
-    genre: str = "other"  # "pop", "game", "classical", "jazz" or "other"
-    annotations: Path | None = None  # beats marked by hand, to measure by (ASAP); not applied
-    chords: Path | None = None  # the corpus's own (POP909): lines of start second, end second, chord
+    path:Path                  # where it lies
+    corpus:str                 # as in `genres`, or the folder's name
+    name:str                   # path within the corpus, with "/"; the same on every machine
+    song:str                   # files of the same piece share it, and so fall on one side of the split
+    valence:float|None=None    # what people heard, 1 positive, 0 negative; a CSV may say anything between
+    arousal:float|None=None    # what people heard, 1 excited, 0 calm; None: nobody was asked
+    split:str|None=None        # "train", "valid" or "test" where the corpus has official splits
+    grid:str|None=None         # "score" or "performance" where the corpus is one; None: as `read_song` says
+    beats:Path|None=None       # the corpus's own beats, where the bars in the file are wrong; for `read_file`
+    label_source:str|None=None    # "people", or the name of the CSV; None without labels
+    genre:str='other'          # "pop", "game", "classical", "jazz" or "other"
+    annotations:Path|None=None    # beats marked by hand, to measure by (ASAP); not applied
+    chords:Path|None=None      # the corpus's own (POP909): lines of start second, end second, chord
 
-genres = {"EMOPIA": "pop", "POP909": "pop", "Pop1K7": "pop", "VGMIDI": "game", "MAESTRO": "classical",
-          "ASAP": "classical", "piano-e-competition": "classical", "PiJAMA": "jazz"}  # of others, "other"
+genres = {'EMOPIA': 'pop', 'POP909': 'pop', 'Pop1K7': 'pop', 'VGMIDI': 'game', 'MAESTRO': 'classical',
+          'ASAP': 'classical', 'piano-e-competition': 'classical', 'PiJAMA': 'jazz'}  # of others, "other"
 
 # %% ../../nbs/070_data.corpora.ipynb #00000008
-_sides = {"train": "train", "training": "train", "valid": "valid", "validation": "valid", "val": "valid",
-          "dev": "valid", "test": "test"}
+_sides = {'train': 'train', 'training': 'train', 'valid': 'valid', 'validation': 'valid', 'val': 'valid',
+          'dev': 'valid', 'test': 'test'}
 
-def _nfc(text): return unicodedata.normalize("NFC", text)  # a Mac may write é as two characters
+def _nfc(text): return unicodedata.normalize('NFC', text)  # a Mac may write é as two characters
 
 # %% ../../nbs/070_data.corpora.ipynb #0000000a
 def _quadrant_labels(quadrant):
     "Valence and arousal of a quadrant, `1` to `4`; None for any other text."
-    if quadrant not in ("1", "2", "3", "4"): return None, None
-    return float(quadrant in "14"), float(quadrant in "12")
+    if quadrant not in ('1', '2', '3', '4'): return None, None
+    return float(quadrant in '14'), float(quadrant in '12')
 
 def _emopia_tables(root):
     "What EMOPIA's CSVs say: the quadrant of each clip, and the side of each clip or video."
     quadrant, official = {}, {}
-    for _, row in csv_rows(root / "label.csv"):
-        clip = row.get("id") or row.get("fname") or row.get("name") or ""
-        label = row.get("4q") or row.get("label") or row.get("quadrant") or ""
-        quadrant[clip.removesuffix(".mid")] = label.lstrip("Qq")
+    for _, row in csv_rows(root / 'label.csv'):
+        clip = row.get('id') or row.get('fname') or row.get('name') or ''
+        label = row.get('4q') or row.get('label') or row.get('quadrant') or ''
+        quadrant[clip.removesuffix('.mid')] = label.lstrip('Qq')
     for name, side in _sides.items():
-        for folder in ("split", "splits"):
-            for _, row in csv_rows(root / folder / f"{name}.csv"):
-                official[next(iter(row.values()), "").removesuffix(".mid")] = side
+        for folder in ('split', 'splits'):
+            for _, row in csv_rows(root / folder / f'{name}.csv'):
+                official[next(iter(row.values()), '').removesuffix('.mid')] = side
     return quadrant, official
 
 def _emopia(here):
-    inner = look(here.path / "midis") if "midis" in here.dirs else here
+    inner = look(here.path / 'midis') if 'midis' in here.dirs else here
     clips = [(Path(name).stem, name) for name in inner.midi]
-    named = {stem: re.fullmatch(r"Q([1-4])_(.+)_\d+", stem) for stem, _ in clips}
+    named = {stem: re.fullmatch(r'Q([1-4])_(.+)_\d+', stem) for stem, _ in clips}
     if not clips or 2 * sum(m is not None for m in named.values()) <= len(clips): return None
-    in_midis = inner.path.resolve().name == "midis"
+    in_midis = inner.path.resolve().name == 'midis'
     quadrants, official = _emopia_tables(inner.path.resolve().parent if in_midis else here.path)
     files = []
     for stem, name in clips:
@@ -77,116 +77,116 @@ def _emopia(here):
         quadrant = quadrants.get(stem) or quadrant
         valence, arousal = _quadrant_labels(quadrant)
         side = official.get(stem, official.get(video))
-        files.append(File(inner.path / name, "EMOPIA", f"midis/{name}" if in_midis else name, video or stem,
-                          valence, arousal, side, "performance", label_source="people" if quadrant else None))
+        files.append(File(inner.path / name, 'EMOPIA', f'midis/{name}' if in_midis else name, video or stem,
+                          valence, arousal, side, 'performance', label_source='people' if quadrant else None))
     return files
 
 # %% ../../nbs/070_data.corpora.ipynb #0000000f
 def _maestro(here):
-    table = next((n for n in reversed(here.files) if re.fullmatch(r"maestro-v[\d.]+\.csv", n)), None)
+    table = next((n for n in reversed(here.files) if re.fullmatch(r'maestro-v[\d.]+\.csv', n)), None)
     rows = csv_rows(here.path / table) if table else []
     if not rows: return None
-    lost = {"canonical_composer", "canonical_title", "split", "midi_filename"} - rows[0][1].keys()
+    lost = {'canonical_composer', 'canonical_title', 'split', 'midi_filename'} - rows[0][1].keys()
     if lost: raise ValueError(f"{here.path / table}: no column {', '.join(sorted(lost))}; fetch it again")
     files = []
     for _, row in rows:
-        path = here.path / row["midi_filename"]
+        path = here.path / row['midi_filename']
         if not path.is_file(): continue
-        song = " ".join(f"{row['canonical_composer']} - {row['canonical_title']}".split())
-        side = _sides.get(row["split"])
-        files.append(File(path, "MAESTRO", row["midi_filename"], song, split=side, grid="performance"))
+        song = ' '.join(f"{row['canonical_composer']} - {row['canonical_title']}".split())
+        side = _sides.get(row['split'])
+        files.append(File(path, 'MAESTRO', row['midi_filename'], song, split=side, grid='performance'))
     return files
 
 # %% ../../nbs/070_data.corpora.ipynb #00000013
 def _pop909(here):
-    for top in ([here.path / "POP909"] if "POP909" in here.dirs else []) + [here.path]:
+    for top in ([here.path / 'POP909'] if 'POP909' in here.dirs else []) + [here.path]:
         numbers = (here if top == here.path else look(top)).dirs
-        songs = [top / n for n in numbers if re.fullmatch(r"\d{3}", n) and (top / n / f"{n}.mid").is_file()]
-        sure = top.resolve().name.upper().startswith("POP909")
-        sure = sure or any((d / "beat_midi.txt").is_file() or (d / "versions").is_dir() for d in songs[:1])
+        songs = [top / n for n in numbers if re.fullmatch(r'\d{3}', n) and (top / n / f'{n}.mid').is_file()]
+        sure = top.resolve().name.upper().startswith('POP909')
+        sure = sure or any((d / 'beat_midi.txt').is_file() or (d / 'versions').is_dir() for d in songs[:1])
         if not songs or not sure: continue
-        chords = {d: d / "chord_midi.txt" for d in songs if (d / "chord_midi.txt").is_file()}
-        return [File(d / f"{d.name}.mid", "POP909", f"{d.name}/{d.name}.mid", d.name, grid="score",
-                     beats=d / "beat_midi.txt", chords=chords.get(d)) for d in songs]
+        chords = {d: d / 'chord_midi.txt' for d in songs if (d / 'chord_midi.txt').is_file()}
+        return [File(d / f'{d.name}.mid', 'POP909', f'{d.name}/{d.name}.mid', d.name, grid='score',
+                     beats=d / 'beat_midi.txt', chords=chords.get(d)) for d in songs]
 
 def _pop1k7(here):
-    stages = ("midi_analyzed", "midi_synchronized", "midi_transcribed")
+    stages = ('midi_analyzed', 'midi_synchronized', 'midi_transcribed')
     for top in [here.path / n for n in stages if n in here.dirs] + [here.path]:
-        parts = [n for n in (here if top == here.path else look(top)).dirs if re.fullmatch(r"src_\d{3}", n)]
-        names = [f"{part}/{n}" for part in parts for n in look(top / part).midi]
-        if names: return [File(top / n, "Pop1K7", n, n.rpartition(".")[0], grid="score") for n in names]
+        parts = [n for n in (here if top == here.path else look(top)).dirs if re.fullmatch(r'src_\d{3}', n)]
+        names = [f'{part}/{n}' for part in parts for n in look(top / part).midi]
+        if names: return [File(top / n, 'Pop1K7', n, n.rpartition('.')[0], grid='score') for n in names]
 
 # %% ../../nbs/070_data.corpora.ipynb #00000014
-_composers = set("Bach Balakirev Beethoven Brahms Chopin Debussy Glinka Haydn Liszt Mozart Prokofiev "
-                 "Rachmaninoff Ravel Schubert Schumann Scriabin".split())
+_composers = set('Bach Balakirev Beethoven Brahms Chopin Debussy Glinka Haydn Liszt Mozart Prokofiev '
+                 'Rachmaninoff Ravel Schubert Schumann Scriabin'.split())
 
 @lru_cache(4)
 def _asap_titles(path, changed):  # `changed` is there to read a file again that has changed
     "Song of each folder of ASAP, by its metadata."
     titles = {}
     for _, row in csv_rows(path):
-        if not row.get("composer") or not row.get("title"): continue
-        folder = Path(row.get("midi_score") or row.get("midi_performance", "")).parent.as_posix()
+        if not row.get('composer') or not row.get('title'): continue
+        folder = Path(row.get('midi_score') or row.get('midi_performance', '')).parent.as_posix()
         titles[folder] = f"{row['composer']}/{row['title']}"
     return titles
 
 def _asap(here):  # a piece's folder
-    if "midi_score.mid" not in here.midi: return None
+    if 'midi_score.mid' not in here.midi: return None
     at = here.path.resolve()
-    tables = [up / "metadata.csv" for up in list(at.parents)[:4] if (up / "metadata.csv").is_file()]
+    tables = [up / 'metadata.csv' for up in list(at.parents)[:4] if (up / 'metadata.csv').is_file()]
     table = tables[0] if tables else None
     composer = next((up for up in reversed([at, *list(at.parents)[:3]]) if up.name in _composers), at)
     piece = at.relative_to(table.parent if table else composer.parent).as_posix()
     titles = _asap_titles(table, table.stat().st_mtime_ns) if table else {}
-    song = titles.get(piece) or re.sub(r"_(no_)?((first|second|\d)_)?(repeat|trio)s?$", "", piece)
+    song = titles.get(piece) or re.sub(r'_(no_)?((first|second|\d)_)?(repeat|trio)s?$', '', piece)
     files = []
     for name in here.midi:
-        marks = f"{Path(name).stem}_annotations.txt"
-        grid = "score" if name == "midi_score.mid" else "performance"
-        files.append(File(here.path / name, "ASAP", f"{piece}/{name}", song, grid=grid,
+        marks = f'{Path(name).stem}_annotations.txt'
+        grid = 'score' if name == 'midi_score.mid' else 'performance'
+        files.append(File(here.path / name, 'ASAP', f'{piece}/{name}', song, grid=grid,
                           annotations=here.path / marks if marks in here.files else None))
     return files
 
 def _competition(here):
-    name = re.compile(r"20(0[24689]|1[134578])_[A-Za-z_.-]+\d\d\.midi?", re.I)  # the years that it was held
+    name = re.compile(r'20(0[24689]|1[134578])_[A-Za-z_.-]+\d\d\.midi?', re.I)  # the years that it was held
     if not here.midi or not all(name.fullmatch(n) for n in here.midi): return None
     songs = [(n, Path(n).stem) for n in here.midi]
-    return [File(here.path / n, "piano-e-competition", n, song, grid="performance") for n, song in songs]
+    return [File(here.path / n, 'piano-e-competition', n, song, grid='performance') for n, song in songs]
 
 def _recording(path):
     "Name of a recording of PiJAMA: the archive's folder is midi_kong/, the CSV says data/midi/."
-    return re.sub(r"^(.*?/)??(?=(studio|live)/)", "", _nfc(path), count=1)
+    return re.sub(r'^(.*?/)??(?=(studio|live)/)', '', _nfc(path), count=1)
 
 def _pijama(here):
     at = here.path.resolve()
-    named_so = re.fullmatch(r"midi(_kong|_hawthorne)?|pijama", at.name, re.I)
-    if "pijama.csv" not in here.files and not ({"studio", "live"} <= set(here.dirs) and named_so): return None
-    tables, sides = [up / "pijama.csv" for up in [at, *list(at.parents)[:2]]], {}
+    named_so = re.fullmatch(r'midi(_kong|_hawthorne)?|pijama', at.name, re.I)
+    if 'pijama.csv' not in here.files and not ({'studio', 'live'} <= set(here.dirs) and named_so): return None
+    tables, sides = [up / 'pijama.csv' for up in [at, *list(at.parents)[:2]]], {}
     for _, row in csv_rows(next((t for t in tables if t.is_file()), tables[0])):
-        sides[_recording(row.get("midi_filepath") or row.get("midi", ""))] = _sides.get(row.get("split"))
+        sides[_recording(row.get('midi_filepath') or row.get('midi', ''))] = _sides.get(row.get('split'))
     official = len(set(sides.values())) > 1
     names = {_recording(p.relative_to(here.path).as_posix()): p for p in midi_below(here.path)}
-    return [File(path, "PiJAMA", name, name.rsplit(".", 1)[0], split=sides.get(name) if official else None,
-                 grid="performance") for name, path in names.items()]
+    return [File(path, 'PiJAMA', name, name.rsplit('.', 1)[0], split=sides.get(name) if official else None,
+                 grid='performance') for name, path in names.items()]
 
 # %% ../../nbs/070_data.corpora.ipynb #00000018
-_common = set("the of and in to for game theme music part main with from piano remix arranged "
-              "version".split())
+_common = set('the of and in to for game theme music part main with from piano remix arranged '
+              'version'.split())
 _anywhere = _common | set(  # words of titles that every game has
-    "title battle boss introduction intro opening ending end credits overworld underworld map town castle "
-    "village stage level world menu screen select dungeon field victory fanfare game over file player final "
-    "last staff roll prelude".split())
-_roman = dict(zip("ii iii iv v vi vii viii ix x xi xii xiii".split(), map(str, range(2, 14))))
+    'title battle boss introduction intro opening ending end credits overworld underworld map town castle '
+    'village stage level world menu screen select dungeon field victory fanfare game over file player final '
+    'last staff roll prelude'.split())
+_roman = dict(zip('ii iii iv v vi vii viii ix x xi xii xiii'.split(), map(str, range(2, 14))))
 
-def _squash(text): return re.sub(r"[^a-z0-9]", "", text.lower())
+def _squash(text): return re.sub(r'[^a-z0-9]', '', text.lower())
 
 def _bare(stem):
     "The name without its arranger and kind of arrangement."
-    return re.sub(r"(_-_)?_by_[^_]+(_[^_]+)?$", "", stem)
+    return re.sub(r'(_-_)?_by_[^_]+(_[^_]+)?$', '', stem)
 
 def _all_words(text):
     "Words and numbers, Roman ones as Arabic."
-    apart = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", text).lower()
+    apart = re.sub(r'(?<=[a-z])(?=[A-Z])', ' ', text).lower()
     return [_roman.get(w, w) for w in re.findall(r"[a-z']+|\d+", apart)]
 
 def _words(text):
@@ -195,11 +195,11 @@ def _words(text):
 
 class _Title(NamedTuple):
     "A labelled piece, as other files may name it."
-    name: str
-    game: set  # words and numbers of the game
-    series: set  # words, any of which will do
-    anywhere: bool  # whether every game has such a title
-    song: str
+    name:str
+    game:set       # words and numbers of the game
+    series:set     # words, any of which will do
+    anywhere:bool  # whether every game has such a title
+    song:str
 
     def fits(self, name, bare):
         "Whether a file is a version of this piece, by its name."
@@ -210,71 +210,71 @@ def _vgmidi_songs(labelled, others):
     "Song names for VGMIDI's pieces: `labelled` and `others` are lists of file stems; returns stem -> song."
     song, titles = {}, []
     for stem in labelled:
-        parts = stem.split("_")
+        parts = stem.split('_')
         song[stem] = _squash(parts[-2] + parts[-1] if len(parts) > 3 else stem)
         if len(parts) <= 3 or len(_squash(parts[-1])) <= 5: continue
         own = {w for w in _all_words(parts[-1]) if len(w) > 2} - _anywhere
-        series = _words(" ".join(parts[:1] + parts[2:-1]))
+        series = _words(' '.join(parts[:1] + parts[2:-1]))
         game = set(_all_words(parts[-2])) - _common
         titles.append(_Title(_squash(parts[-1]), game, series, not own, song[stem]))
     for stem in others:
         bare = _bare(stem)
-        name = re.sub(r"(remix|arranged|piano|medley|duet|v?[0-9])+$", "", _squash(bare))
+        name = re.sub(r'(remix|arranged|piano|medley|duet|v?[0-9])+$', '', _squash(bare))
         song[stem] = min((t.song for t in titles if t.fits(name, bare)), default=_squash(bare))
     return song
 
 # %% ../../nbs/070_data.corpora.ipynb #0000001b
-_PHRASES, _PIECES, _OTHERS = "labelled/phrases", "labelled/midi", "unlabelled"
+_PHRASES, _PIECES, _OTHERS = 'labelled/phrases', 'labelled/midi', 'unlabelled'
 
 def _heard_phrases(table):
     "Valence and arousal, each true or false, of VGMIDI's labelled files by name."
     heard = {}
     for line, row in csv_rows(table):
-        try: heard[row["midi"]] = [float(row[k]) > 0 for k in ("valence", "arousal")]
+        try: heard[row['midi']] = [float(row[k]) > 0 for k in ('valence', 'arousal')]
         except (KeyError, ValueError):
-            text = f"line {line} has no label: midi, valence and arousal (1 or -1) are needed, got {row}"
-            raise ValueError(f"{table}: {text}") from None
+            text = f'line {line} has no label: midi, valence and arousal (1 or -1) are needed, got {row}'
+            raise ValueError(f'{table}: {text}') from None
     return heard
 
 def _piece_of(part, path):
     "Stem of the piece that a file of VGMIDI is, or is a phrase of."
-    return re.sub(r"_\d+$", "", path.stem) if part == _PHRASES else path.stem
+    return re.sub(r'_\d+$', '', path.stem) if part == _PHRASES else path.stem
 
 def _vgmidi(here):
-    if "vgmidi_labelled.csv" not in here.files and not {"labelled", "unlabelled"} <= set(here.dirs): return
+    if 'vgmidi_labelled.csv' not in here.files and not {'labelled', 'unlabelled'} <= set(here.dirs): return
     parts = [part for part in (_PHRASES, _PIECES, _OTHERS) if (here.path / part).is_dir()]
     found = [(part, path) for part in parts for path in midi_below(here.path / part)]
     labelled = sorted({_piece_of(*f) for f in found if f[0] != _OTHERS})
     songs = _vgmidi_songs(labelled, sorted({_piece_of(*f) for f in found if f[0] == _OTHERS}))
-    heard, of_piece, files = _heard_phrases(here.path / "vgmidi_labelled.csv"), defaultdict(list), []
+    heard, of_piece, files = _heard_phrases(here.path / 'vgmidi_labelled.csv'), defaultdict(list), []
     for name, labels in heard.items(): of_piece[_piece_of(_PHRASES, Path(name))].append(labels)
     for part, path in found:
         name = path.relative_to(here.path).as_posix()
         labels = [heard[name]] if name in heard else of_piece[path.stem] if part == _PIECES else []
         said = [{both[i] for both in labels} for i in (0, 1)]  # of valence, and of arousal
         valence, arousal = (float(*values) if len(values) == 1 else None for values in said)
-        files.append(File(path, "VGMIDI", name, songs[_piece_of(part, path)], valence, arousal,
-                          grid="performance" if part == _PHRASES else "score",
-                          label_source=None if valence is None and arousal is None else "people"))
+        files.append(File(path, 'VGMIDI', name, songs[_piece_of(part, path)], valence, arousal,
+                          grid='performance' if part == _PHRASES else 'score',
+                          label_source=None if valence is None and arousal is None else 'people'))
     return files
 
 # %% ../../nbs/070_data.corpora.ipynb #0000001f
 _named = dict(positive=1., pos=1., high=1., negative=0., neg=0., low=0., neutral=.5)
-_file_columns = ("file", "filename", "path", "midi", "midi_filename", "name")
-_told = ("valence", "arousal", "quadrant", "song", "split", "genre")
+_file_columns = ('file', 'filename', 'path', 'midi', 'midi_filename', 'name')
+_told = ('valence', 'arousal', 'quadrant', 'song', 'split', 'genre')
 
 def _scaled(rows, column):
     "Values of a column by line, from 0 to 1; and what does not fit."
     values, wrong = {}, []
     for line, row in rows:
-        text = row.get(column, "").lower()
+        text = row.get(column, '').lower()
         if not text: continue
-        try: value = _named[text] if text in _named else float(text.replace(",", "."))
+        try: value = _named[text] if text in _named else float(text.replace(',', '.'))
         except ValueError: value = np.nan
         if -1 <= value <= 1: values[line] = (value, text in _named)
         else:
-            numbers = "a number from 0 to 1 or -1 to 1, or positive or negative"
-            wrong.append(f"line {line}: {column} is {numbers}, got {row[column]!r}")
+            numbers = 'a number from 0 to 1 or -1 to 1, or positive or negative'
+            wrong.append(f'line {line}: {column} is {numbers}, got {row[column]!r}')
     signed = any(v < 0 for v, _ in values.values())
     return {line: (v + 1) / 2 if signed and not named else v for line, (v, named) in values.items()}, wrong
 
@@ -290,22 +290,22 @@ class _Names:
 
     def find(self, text):
         "Files that this may mean."
-        key = _nfc(text.replace("\\", "/").lower().removeprefix("./"))
+        key = _nfc(text.replace('\\', '/').lower().removeprefix('./'))
         return [self.by_path[key]] if key in self.by_path else self.by_name.get(key, [])
 
 def _checked_row(line, row):
     "What a row of `labels.csv` says of song, split, genre and quadrant; and what does not fit."
-    quadrant = row.get("quadrant", "").upper().removeprefix("Q")
-    side, genre, wrong = row.get("split", "").lower(), row.get("genre", "").lower(), []
-    if quadrant not in ("", "1", "2", "3", "4"):
+    quadrant = row.get('quadrant', '').upper().removeprefix('Q')
+    side, genre, wrong = row.get('split', '').lower(), row.get('genre', '').lower(), []
+    if quadrant not in ('', '1', '2', '3', '4'):
         wrong.append(f"line {line}: quadrant is Q1, Q2, Q3 or Q4, got {row['quadrant']!r}")
     if side and side not in _sides:
         wrong.append(f"line {line}: split is train, valid or test, got {row['split']!r}")
-    known = [*dict.fromkeys(genres.values()), "other"]
+    known = [*dict.fromkeys(genres.values()), 'other']
     if genre and genre not in known:
         wrong.append(f"line {line}: genre is one of {', '.join(known)}, got {row['genre']!r}")
     valence, arousal = _quadrant_labels(quadrant)
-    said = dict(song=row.get("song") or None, split=_sides.get(side), genre=genre or None,
+    said = dict(song=row.get('song') or None, split=_sides.get(side), genre=genre or None,
                 valence=valence, arousal=arousal)
     return {k: v for k, v in said.items() if v is not None}, wrong
 
@@ -313,7 +313,7 @@ def _checked_row(line, row):
 def _which_column(table, rows):
     "The column of `labels.csv` that says which file is meant."
     if not rows:
-        raise ValueError(f"{table}: it is empty; give it a line of column names and a line for each file")
+        raise ValueError(f'{table}: it is empty; give it a line of column names and a line for each file')
     columns = list(rows[0][1])
     which = next((c for c in _file_columns if c in columns), None)
     if not which:
@@ -326,35 +326,35 @@ def _which_column(table, rows):
 
 def _labelled(folder, files):
     "The files with what `labels.csv` in `folder` says about them."
-    table = folder / "labels.csv"
+    table = folder / 'labels.csv'
     rows, names, said, lost, side_of = csv_rows(table), _Names(folder, files), {}, [], {}
     which = _which_column(table, rows)
     heard, wrong = {}, []
-    for column in ("valence", "arousal"):
+    for column in ('valence', 'arousal'):
         heard[column], more = _scaled(rows, column)
         wrong += more
     for line, row in rows:
         found = names.find(row[which])
         if len(found) != 1:
-            ways = " or ".join(names.path(f) for f in found[:3])
-            if found: wrong.append(f"line {line}: {row[which]!r} may be {ways}; write the path")
-            else: lost.append(f"line {line}: {row[which]!r}")
+            ways = ' or '.join(names.path(f) for f in found[:3])
+            if found: wrong.append(f'line {line}: {row[which]!r} may be {ways}; write the path')
+            else: lost.append(f'line {line}: {row[which]!r}')
             continue
         path = found[0].path
-        if path in said: wrong.append(f"line {line}: {row[which]!r} was in line {said[path][0]} already")
+        if path in said: wrong.append(f'line {line}: {row[which]!r} was in line {said[path][0]} already')
         new, more = _checked_row(line, row)
         wrong += more
         new |= {k: values[line] for k, values in heard.items() if line in values}
-        if {"valence", "arousal"} & new.keys(): new["label_source"] = table.name
+        if {'valence', 'arousal'} & new.keys(): new['label_source'] = table.name
         said[path] = line, new
-        side, at = side_of.setdefault(new.get("song", found[0].song), (new.get("split"), line))
-        if side != new.get("split"):
+        side, at = side_of.setdefault(new.get('song', found[0].song), (new.get('split'), line))
+        if side != new.get('split'):
             wrong.append(f"line {line}: its song is in split {side or '(none)'} in line {at}, "
                          f"and in {new.get('split') or '(none)'} here")
     if lost:
-        some = ", ".join(lost[:10]) + (", ..." if len(lost) > 10 else "")
+        some = ', '.join(lost[:10]) + (', ...' if len(lost) > 10 else '')
         wrong.append(f"{len(lost)} file{'s' * (len(lost) > 1)} not there: {some}")
-    more = f"; and {len(wrong) - 10} more" if len(wrong) > 10 else ""
+    more = f'; and {len(wrong) - 10} more' if len(wrong) > 10 else ''
     if wrong: raise ValueError(f"{table}: {'; '.join(wrong[:10])}{more}")
     return [replace(f, **said[f.path][1]) if f.path in said else f for f in files]
 
@@ -367,16 +367,16 @@ def _known(here):
 
 def _plain(folder, paths):
     "Files of no known layout."
-    corpus = folder.resolve().name or "music"
+    corpus = folder.resolve().name or 'music'
     names = [_nfc(p.relative_to(folder).as_posix()) for p in paths]
-    return [File(p, corpus, n, n.rsplit(".", 1)[0]) for p, n in zip(paths, names)]
+    return [File(p, corpus, n, n.rsplit('.', 1)[0]) for p, n in zip(paths, names)]
 
 def _whole(path):
     "Files of a folder that a layout knows, labels of one's own included; none of another."
     try: here = look(path)
     except OSError: return []  # not ours to read
     files = _known(here) or []
-    return _labelled(path, files) if files and "labels.csv" in here.files else files
+    return _labelled(path, files) if files and 'labels.csv' in here.files else files
 
 def _visit(path, visited):
     "Files of known layouts in a folder and below it, and the MIDI files of none."
@@ -388,7 +388,7 @@ def _visit(path, visited):
         for d in here.dirs:
             below, others = _visit(path / d, visited)
             found, loose = found + below, loose + others
-    if "labels.csv" in here.files: found, loose = _labelled(path, found + _plain(path, loose)), []
+    if 'labels.csv' in here.files: found, loose = _labelled(path, found + _plain(path, loose)), []
     return found, loose
 
 def _part_of_corpus(folder):
@@ -400,28 +400,28 @@ def _part_of_corpus(folder):
     return []
 
 def corpus_files(
-    folder: str | Path,  # a corpus as it was published, one above or in it, or any folder of MIDI files
-) -> list[File]:  # sorted by corpus and name
+    folder:str|Path,    # a corpus as it was published, one above or in it, or any folder of MIDI files
+)->list[File]:          # sorted by corpus and name
     "Find the MIDI files of a corpus with the labels, songs and splits that it gives them."
     folder = Path(folder)
     if not folder.is_dir():
-        problem = "not a folder" if folder.exists() else "no such folder"
-        raise FileNotFoundError(f"{folder}: {problem}; name a folder that holds a corpus")
+        problem = 'not a folder' if folder.exists() else 'no such folder'
+        raise FileNotFoundError(f'{folder}: {problem}; name a folder that holds a corpus')
     files, loose = _visit(folder, Visited(folder))
     if loose and not files:
         files = _part_of_corpus(folder)
         if files: loose = []
     files = files + _plain(folder, loose)
     if not files:
-        raise ValueError(f"{folder}: no MIDI files in it or below it; "
-                         "name a folder that holds .mid or .midi files")
-    files = [replace(f, genre=genres.get(f.corpus, "other")) if f.genre == "other" else f for f in files]
+        raise ValueError(f'{folder}: no MIDI files in it or below it; '
+                         'name a folder that holds .mid or .midi files')
+    files = [replace(f, genre=genres.get(f.corpus, 'other')) if f.genre == 'other' else f for f in files]
     places = {}
     for f in files:
         first = places.setdefault((f.corpus, f.name), f.path)
         if first is f.path: continue
-        twice = f"{f.corpus} is there twice, {f.name} at {first} and {f.path}"
-        raise ValueError(f"{folder}: {twice}; name one of them")
+        twice = f'{f.corpus} is there twice, {f.name} at {first} and {f.path}'
+        raise ValueError(f'{folder}: {twice}; name one of them')
     return sorted(files, key=lambda f: (f.corpus, f.name))
 
 # %% ../../nbs/070_data.corpora.ipynb #00000029
@@ -433,14 +433,14 @@ def _marked_beats(path):
     "Beats (B,) in seconds and which of them start a bar (B,), from a POP909 file."
     try: second, simple, quadruple = np.array([float(x) for x in path.read_bytes().split()]).reshape(-1, 3).T
     except ValueError:
-        raise ValueError(f"{path.name}: not a file of beats: three numbers a line are needed "
-                         "(second, bar of two or three, bar of four)") from None
+        raise ValueError(f'{path.name}: not a file of beats: three numbers a line are needed '
+                         '(second, bar of two or three, bar of four)') from None
     in_four = _usual_gap(quadruple) == 4 or not simple.any()
     return second, (quadruple if in_four else simple) == 1
 
 def read_file(
-    file: File,
-) -> Song:  # on the bars and grid that its corpus knows
+    file:File,
+)->Song:  # on the bars and grid that its corpus knows
     "Read a corpus's file."
     song = read_song(file.path)
     if file.beats is not None and file.beats.is_file(): song = on_beats(song, *_marked_beats(file.beats))

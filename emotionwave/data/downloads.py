@@ -15,55 +15,55 @@ from pathlib import Path
 @dataclass(frozen=True)
 class Source:
     "Where a public corpus is fetched, and how what arrives is checked."
-    name: str
-    url: str  # of a zip or tar archive
-    check: str  # "sha256:...", "md5:...", "commit:" and its id, or "record:" and its address on Zenodo
-    licence: str
-    page: str  # to read about it
-    size_mb: float | None = None  # of the archive, about; None where it is not stated
-    inside: tuple = ()  # archives in the archive, unpacked where they lie
-    beside: tuple = ()  # (name, url) of further files
+    name:str
+    url:str          # of a zip or tar archive
+    check:str        # "sha256:...", "md5:...", "commit:" and its id, or "record:" and its address on Zenodo
+    licence:str
+    page:str         # to read about it
+    size_mb:float|None=None    # of the archive, about; None where it is not stated
+    inside:tuple=()  # archives in the archive, unpacked where they lie
+    beside:tuple=()  # (name, url) of further files
 
 def _on_github(name, repository, commit, licence, **more):
     "A corpus as it was at one commit of a repository."
-    page = f"https://github.com/{repository}"
-    return Source(name, f"{page}/archive/{commit}.zip", f"commit:{commit}", licence, page, **more)
+    page = f'https://github.com/{repository}'
+    return Source(name, f'{page}/archive/{commit}.zip', f'commit:{commit}', licence, page, **more)
 
 def _on_zenodo(name, record, file, licence, size_mb, **more):
     "A corpus in a record of Zenodo, which says its checksum."
-    at = f"https://zenodo.org/api/records/{record}/files/{file}"
-    page = f"https://zenodo.org/records/{record}"
-    return Source(name, f"{at}/content", f"record:{at}", licence, page, size_mb, **more)
+    at = f'https://zenodo.org/api/records/{record}/files/{file}'
+    page = f'https://zenodo.org/records/{record}'
+    return Source(name, f'{at}/content', f'record:{at}', licence, page, size_mb, **more)
 
-_PIJAMA_TABLE = ("https://raw.githubusercontent.com/almostimplemented/PiJAMA/"
-                 "e43553c0acaa3740830e448de999bc1916182ec2/pijama.csv")
+_PIJAMA_TABLE = ('https://raw.githubusercontent.com/almostimplemented/PiJAMA/'
+                 'e43553c0acaa3740830e448de999bc1916182ec2/pijama.csv')
 
 # %% ../../nbs/071_data.downloads.ipynb #00000007
 _all_sources = [
     # address and md5 as in MusPy's muspy/datasets/emopia.py (github.com/salu133445/muspy)
-    Source("EMOPIA", "https://zenodo.org/record/5257995/files/EMOPIA_2.2.zip",
-           "md5:bad5171786a4898f37fc2678e99afd94", "CC BY-NC-SA 4.0", "https://zenodo.org/record/5257995"),
+    Source('EMOPIA', 'https://zenodo.org/record/5257995/files/EMOPIA_2.2.zip',
+           'md5:bad5171786a4898f37fc2678e99afd94', 'CC BY-NC-SA 4.0', 'https://zenodo.org/record/5257995'),
     # no quotation of its md5 but one, in a script; Zenodo's own record is asked
-    _on_zenodo("EMOPIA-1.0", 5090631, "EMOPIA_1.0.zip", "CC BY-NC-SA 4.0", 5.5),
+    _on_zenodo('EMOPIA-1.0', 5090631, 'EMOPIA_1.0.zip', 'CC BY-NC-SA 4.0', 5.5),
     # the commit that has vgmidi_labelled.csv and labelled/phrases.zip, in an index of public repositories
-    _on_github("VGMIDI", "lucasnfe/vgmidi", "01b6e0dcaa30ba8b2a93f3a050653023b9306976", "none stated",
-               inside=("labelled/phrases.zip",)),
+    _on_github('VGMIDI', 'lucasnfe/vgmidi', '01b6e0dcaa30ba8b2a93f3a050653023b9306976', 'none stated',
+               inside=('labelled/phrases.zip',)),
     # address and sha256 as on the publisher's page
-    Source("MAESTRO", "https://storage.googleapis.com/magentadata/datasets/maestro/v3.0.0/"
-           "maestro-v3.0.0-midi.zip",
-           "sha256:70470ee253295c8d2c71e6d9d4a815189e35c89624b76d22fce5a019d5dde12c", "CC BY-NC-SA 4.0",
-           "https://magenta.withgoogle.com/datasets/maestro", 56),
+    Source('MAESTRO', 'https://storage.googleapis.com/magentadata/datasets/maestro/v3.0.0/'
+           'maestro-v3.0.0-midi.zip',
+           'sha256:70470ee253295c8d2c71e6d9d4a815189e35c89624b76d22fce5a019d5dde12c', 'CC BY-NC-SA 4.0',
+           'https://magenta.withgoogle.com/datasets/maestro', 56),
     # the commit that several published studies name as theirs
-    _on_github("POP909", "music-x-lab/POP909-Dataset", "d83e6edba6872a704f5d3b8b32f5cb540088dae6", "MIT"),
+    _on_github('POP909', 'music-x-lab/POP909-Dataset', 'd83e6edba6872a704f5d3b8b32f5cb540088dae6', 'MIT'),
     # Zenodo's record of the Compound Word Transformer's corpus; no quotation of its checksum was found
-    _on_zenodo("Pop1K7", 13167761, "Pop1K7.zip", "none stated; see its page", 302.7),
+    _on_zenodo('Pop1K7', 13167761, 'Pop1K7.zip', 'none stated; see its page', 302.7),
     # the commit that several published studies name as theirs
-    _on_github("ASAP", "fosfrancesco/asap-dataset", "afc815c75c42e83a79c03feb6da8a35e77d4c6b8",
-               "CC BY-NC-SA 4.0"),
+    _on_github('ASAP', 'fosfrancesco/asap-dataset', 'afc815c75c42e83a79c03feb6da8a35e77d4c6b8',
+               'CC BY-NC-SA 4.0'),
     # record and file as in scripts/download_midi.py of github.com/almostimplemented/PiJAMA, whose table of
     # recordings has no checksum; these are the transcriptions with pedal
-    _on_zenodo("PiJAMA", 8354955, "midi_kong.zip", "CC BY-NC 3.0", None,
-               beside=(("pijama.csv", _PIJAMA_TABLE),)),
+    _on_zenodo('PiJAMA', 8354955, 'midi_kong.zip', 'CC BY-NC 3.0', None,
+               beside=(('pijama.csv', _PIJAMA_TABLE),)),
 ]
 sources = {s.name: s for s in _all_sources}
 
@@ -76,13 +76,13 @@ def _open(url, timeout_s, **headers):
     from urllib.request import HTTPRedirectHandler, Request, build_opener
     class Safe(HTTPRedirectHandler):
         def redirect_request(self, req, fp, code, msg, heads, to):
-            if req.full_url.startswith("https:") and not to.startswith("https:"):
-                raise ValueError(f"{req.full_url}: sends on to {to}, which is not encrypted; not followed")
+            if req.full_url.startswith('https:') and not to.startswith('https:'):
+                raise ValueError(f'{req.full_url}: sends on to {to}, which is not encrypted; not followed')
             return super().redirect_request(req, fp, code, msg, heads, to)
-    headers = {"User-Agent": "emotionwave", "Accept-Encoding": "identity"} | headers
+    headers = {'User-Agent': 'emotionwave', 'Accept-Encoding': 'identity'} | headers
     return build_opener(Safe).open(Request(url, headers=headers), timeout=timeout_s)
 
-def _state(part): return part.with_name(part.name + ".json")
+def _state(part): return part.with_name(part.name + '.json')
 
 def _drop(part):
     "Throw away what was fetched of a file, and what is known of it."
@@ -93,52 +93,52 @@ def _known_state(url, part):
     have = part.stat().st_size if part.exists() else 0
     try: state = json.loads(_state(part).read_text())
     except (OSError, ValueError): state = {}
-    return (have, state) if state.get("url") == url else (0, {})
+    return (have, state) if state.get('url') == url else (0, {})
 
 class _Answer:
     "What a server's answer is: the rest of a file, or all of it."
     def __init__(self, answer, part, have, version):
         headers, self.have, self.version = answer.headers, have, version
-        said = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", headers.get("Content-Range", ""))
+        said = re.fullmatch(r'bytes (\d+)-\d+/(\d+|\*)', headers.get('Content-Range', ''))
         self.is_rest = answer.status == 206
         if self.is_rest and not (said and int(said[1]) == have):
             _drop(part)
-            raise ConnectionError("the server sent another range than was asked for")
-        total = said[2] if self.is_rest else headers.get("Content-Length", "")
+            raise ConnectionError('the server sent another range than was asked for')
+        total = said[2] if self.is_rest else headers.get('Content-Length', '')
         self.total = int(total) if total.isdigit() else None
         if self.is_rest: return
-        tag, self.have = headers.get("ETag", ""), 0
-        self.version = tag if tag and not tag.startswith("W/") else headers.get("Last-Modified")
+        tag, self.have = headers.get('ETag', ''), 0
+        self.version = tag if tag and not tag.startswith('W/') else headers.get('Last-Modified')
 
     def check_size(self, url, folder):
         "Refuse what is too much for a corpus, or for the disk."
         if max(self.have, self.total or 0) > _MOST_BYTES:
-            raise ValueError(f"{url}: {self.total} bytes, more than any of the corpora; not fetched")
+            raise ValueError(f'{url}: {self.total} bytes, more than any of the corpora; not fetched')
         missing, free = (self.total or 0) - self.have, shutil.disk_usage(folder).free
         if self.total and free < missing:
-            raise OSError(f"{folder}: {missing >> 20} MB are to come, {free >> 20} MB are free; "
-                          "choose another disk with --output")
+            raise OSError(f'{folder}: {missing >> 20} MB are to come, {free >> 20} MB are free; '
+                          'choose another disk with --output')
 
 def _fetch_once(url, part, progress, timeout_s):
     "Fetch what is missing of a file; returns whether it went on from a part."
     have, state = _known_state(url, part)
-    if have and have == state.get("total"): return True
-    version = state.get("version")
-    ask = {"Range": f"bytes={have}-", "If-Range": version} if have and version else {}
+    if have and have == state.get('total'): return True
+    version = state.get('version')
+    ask = {'Range': f'bytes={have}-', 'If-Range': version} if have and version else {}
     with _open(url, timeout_s, **ask) as source:
         answer = _Answer(source, part, have, version)
         answer.check_size(url, part.parent)
         have, known = answer.have, dict(url=url, version=answer.version)
-        with open(part, "ab" if answer.is_rest else "wb") as f:
+        with open(part, 'ab' if answer.is_rest else 'wb') as f:
             _state(part).write_text(json.dumps(known | dict(total=answer.total)))
             if progress: progress(have, answer.total)
             while chunk := source.read(1 << 16):
                 f.write(chunk)
                 have += len(chunk)
-                if have > _MOST_BYTES: raise ValueError(f"{url}: longer than any of the corpora; stopped")
+                if have > _MOST_BYTES: raise ValueError(f'{url}: longer than any of the corpora; stopped')
                 if progress: progress(have, answer.total)
         if answer.total is not None and have != answer.total:
-            raise ConnectionError(f"the line broke after {have} of {answer.total} bytes")
+            raise ConnectionError(f'the line broke after {have} of {answer.total} bytes')
         _state(part).write_text(json.dumps(known | dict(total=have)))
         return answer.is_rest
 
@@ -147,23 +147,23 @@ def _trouble(error, url, part):
     "Why fetching failed, and how many seconds the server asks to wait; raises where another try is no use."
     from urllib.error import HTTPError
     if not isinstance(error, HTTPError):
-        why = str(getattr(error, "reason", error)) or type(error).__name__
-        if "CERTIFICATE" in why: raise ConnectionError(f"{url}: {why}") from None
+        why = str(getattr(error, 'reason', error)) or type(error).__name__
+        if 'CERTIFICATE' in why: raise ConnectionError(f'{url}: {why}') from None
         return why, 0
     error.close()
-    why, pause = f"the server says {error.code} {error.reason}", error.headers.get("Retry-After", "")
+    why, pause = f'the server says {error.code} {error.reason}', error.headers.get('Retry-After', '')
     if error.code == 416: _drop(part)  # it is shorter by now
-    elif error.code not in _PASSING: raise ConnectionError(f"{url}: {why}; it may have moved") from None
+    elif error.code not in _PASSING: raise ConnectionError(f'{url}: {why}; it may have moved') from None
     return why, int(pause) if pause.isdigit() else 0
 
 def _fetch(
-    url: str,
-    part: Path,  # file that grows
-    progress: Callable | None = None,  # called with (bytes done, bytes in all or None)
-    tries: int = 5,  # in a row that bring nothing
-    wait_s: float = 1.,  # after the first of them, doubled after each
-    timeout_s: float = 30.,  # of silence
-) -> bool:  # whether any of it was there before
+    url:str,
+    part:Path,                      # file that grows
+    progress:Callable|None=None,    # called with (bytes done, bytes in all or None)
+    tries:int=5,                    # in a row that bring nothing
+    wait_s:float=1.,                # after the first of them, doubled after each
+    timeout_s:float=30.,            # of silence
+)->bool:                            # whether any of it was there before
     "Fetch a file, going on where it was."
     from http.client import HTTPException
     from urllib.error import URLError
@@ -176,35 +176,35 @@ def _fetch(
         now = part.stat().st_size if part.exists() else 0
         failed, resumed = 1 if now > have else failed + 1, resumed or now > 0
         if failed >= tries:
-            hint = f"{now} bytes are kept, run it again to go on" if now else "is there a connection?"
-            raise ConnectionError(f"{url}: {why}; {hint}")
+            hint = f'{now} bytes are kept, run it again to go on' if now else 'is there a connection?'
+            raise ConnectionError(f'{url}: {why}; {hint}')
         time.sleep(min(60, max(wait_s * 2 ** (failed - 1), pause_s)))
 
 # %% ../../nbs/071_data.downloads.ipynb #00000012
 def _harm(name, parts, is_plain, is_folder, total, most, number, taken):
     "Why an entry of an archive is refused; None for a good one."
-    if re.match(r"[/\\]|[A-Za-z]:", name): return "is an absolute path"
-    if ".." in parts: return "climbs out of the folder"
-    if "\0" in name: return "holds a NUL"
-    if not is_plain: return "is a link, a device or encrypted"
-    if total > most or number >= 500_000: return "unpacks to more than any of the corpora"
-    if not is_folder and "/".join(parts).lower() in taken: return "comes twice"
+    if re.match(r'[/\\]|[A-Za-z]:', name): return 'is an absolute path'
+    if '..' in parts: return 'climbs out of the folder'
+    if '\0' in name: return 'holds a NUL'
+    if not is_plain: return 'is a link, a device or encrypted'
+    if total > most or number >= 500_000: return 'unpacks to more than any of the corpora'
+    if not is_folder and '/'.join(parts).lower() in taken: return 'comes twice'
 
 def _plan(entries, packed_bytes):
     "Check an archive's (name, bytes, folder?, plain?, entry); returns (parts, bytes, entry) of its files."
     total, plan, taken = 0, [], set()
     most = min(_MOST_BYTES, 200 * packed_bytes + (1 << 20))
     for number, (name, size, is_folder, is_plain, entry) in enumerate(entries):
-        parts = [p for p in name.replace("\\", "/").split("/") if p not in ("", ".")]
+        parts = [p for p in name.replace('\\', '/').split('/') if p not in ('', '.')]
         total += size
         wrong = _harm(name, parts, is_plain, is_folder, total, most, number, taken)
-        if wrong: raise ValueError(f"{name!r} {wrong}")
+        if wrong: raise ValueError(f'{name!r} {wrong}')
         if is_folder: continue
-        taken.add("/".join(parts).lower())
-        if parts and parts[0] != "__MACOSX": plan.append((parts, size, entry))
+        taken.add('/'.join(parts).lower())
+        if parts and parts[0] != '__MACOSX': plan.append((parts, size, entry))
     for path in taken:
-        above = ("/".join(path.split("/")[:n]) for n in range(1, path.count("/") + 1))
-        if any(folder in taken for folder in above): raise ValueError(f"{path!r} lies in a file")
+        above = ('/'.join(path.split('/')[:n]) for n in range(1, path.count('/') + 1))
+        if any(folder in taken for folder in above): raise ValueError(f'{path!r} lies in a file')
     return plan
 
 def _zip_entries(archive):
@@ -231,13 +231,13 @@ def _write_plan(plan, folder, strip, open_entry):
     for parts, size, entry in plan:
         to = folder.joinpath(*parts[drop:])
         to.parent.mkdir(parents=True, exist_ok=True)
-        with open_entry(entry) as source, open(to, "xb") as f:
+        with open_entry(entry) as source, open(to, 'xb') as f:
             left = size
             while chunk := source.read(min(1 << 20, left + 1)):
                 left -= len(chunk)
-                if left < 0: raise EOFError(f"{entry} is longer than it says")
+                if left < 0: raise EOFError(f'{entry} is longer than it says')
                 f.write(chunk)
-        if left: raise EOFError(f"{to.name} is shorter than it says")
+        if left: raise EOFError(f'{to.name} is shorter than it says')
     return len(plan)
 
 def _unpack(archive, folder, strip):
@@ -246,28 +246,28 @@ def _unpack(archive, folder, strip):
     if zipfile.is_zipfile(archive):
         with zipfile.ZipFile(archive) as z:
             return _write_plan(_plan(_zip_entries(z), packed_bytes), folder, strip, z.open)
-    with open(archive, "rb") as f: is_packed = f.read(2) == b"\x1f\x8b"
-    with tarfile.open(archive, "r:gz" if is_packed else "r:") as t:
+    with open(archive, 'rb') as f: is_packed = f.read(2) == b'\x1f\x8b'
+    with tarfile.open(archive, 'r:gz' if is_packed else 'r:') as t:
         return _write_plan(_plan(_tar_entries(t), packed_bytes), folder, strip, t.extractfile)
 
 # %% ../../nbs/071_data.downloads.ipynb #00000013
 _DAMAGE = (zipfile.BadZipFile, tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError, NotImplementedError)
 
 def unpack(
-    archive: str | Path,  # zip, tar or tar.gz, whatever its name
-    folder: str | Path,  # made if missing; files that are there are not written over
-    strip: bool = False,  # whether the one folder that all lies in, if so, is left out
-) -> int:  # files written
+    archive:str|Path,    # zip, tar or tar.gz, whatever its name
+    folder:str|Path,     # made if missing; files that are there are not written over
+    strip:bool=False,    # whether the one folder that all lies in, if so, is left out
+)->int:                  # files written
     "Unpack an archive; one that would do harm is refused before anything is written."
     archive = Path(archive)
     try: return _unpack(archive, Path(folder), strip)
-    except _DAMAGE as e: raise ValueError(f"{archive.name}: damaged, or no archive ({e})") from None
-    except ValueError as e: raise ValueError(f"{archive.name}: refused, {e}; nothing was written") from None
+    except _DAMAGE as e: raise ValueError(f'{archive.name}: damaged, or no archive ({e})') from None
+    except ValueError as e: raise ValueError(f'{archive.name}: refused, {e}; nothing was written') from None
 
 # %% ../../nbs/071_data.downloads.ipynb #00000016
 def source_of(
-    name: str,  # in any case
-) -> Source:
+    name:str,  # in any case
+)->Source:
     "Find a public corpus by its name."
     found = next((s for s in sources.values() if s.name.lower() == name.lower()), None)
     if found is None: raise ValueError(f"no corpus {name} to download; there are {', '.join(sources)}")
@@ -276,7 +276,7 @@ def source_of(
 def _digest(path, kind):
     "Hash of a file, `kind` as hashlib names it."
     digest = hashlib.new(kind)
-    with open(path, "rb") as f:
+    with open(path, 'rb') as f:
         while chunk := f.read(1 << 20): digest.update(chunk)
     return digest.hexdigest()
 
@@ -284,7 +284,7 @@ def _recorded(url, timeout_s):
     "The checksum that Zenodo's record of a file says."
     from urllib.error import URLError
     try:
-        with _open(url, timeout_s, Accept="application/json") as answer: text = answer.read(1 << 20).decode()
+        with _open(url, timeout_s, Accept='application/json') as answer: text = answer.read(1 << 20).decode()
         return re.search(r'"checksum"\s*:\s*"(md5:[0-9a-f]{32})"', text)[1]
     except (URLError, TypeError, TimeoutError, UnicodeDecodeError) as e:
         raise ConnectionError(f"{url}: the record's checksum could not be read ({e}); "
@@ -292,61 +292,61 @@ def _recorded(url, timeout_s):
 
 def _wrong(source, archive, timeout_s):
     "What is wrong with a fetched archive; None when it is what it should be."
-    kind, _, value = source.check.partition(":")
-    if kind == "record": kind, _, value = _recorded(value, timeout_s).partition(":")
-    if kind != "commit": got = _digest(archive, kind)
+    kind, _, value = source.check.partition(':')
+    if kind == 'record': kind, _, value = _recorded(value, timeout_s).partition(':')
+    if kind != 'commit': got = _digest(archive, kind)
     else:
         try:
-            with zipfile.ZipFile(archive) as z: got = z.comment.decode("latin-1")
-        except zipfile.BadZipFile: got = "no zip archive"
-    return None if got == value else f"{kind} is {got}, and should be {value}"
+            with zipfile.ZipFile(archive) as z: got = z.comment.decode('latin-1')
+        except zipfile.BadZipFile: got = 'no zip archive'
+    return None if got == value else f'{kind} is {got}, and should be {value}'
 
 # %% ../../nbs/071_data.downloads.ipynb #00000017
 def _fetch_checked(source, part, progress, line):
     "Fetch a corpus's archive; one that isn't what it should be is thrown away."
     resumed = _fetch(source.url, part, progress, **line)
-    wrong = _wrong(source, part, line["timeout_s"])
+    wrong = _wrong(source, part, line['timeout_s'])
     if wrong and resumed:  # perhaps its two pieces are of two versions
         _drop(part)
         _fetch(source.url, part, progress, **line)
-        wrong = _wrong(source, part, line["timeout_s"])
+        wrong = _wrong(source, part, line['timeout_s'])
     if not wrong: return
     _drop(part)
-    raise ValueError(f"{source.url}: {wrong}; it was thrown away. Run it again; if it says the same, "
-                     f"the publisher has changed it: see {source.page}")
+    raise ValueError(f'{source.url}: {wrong}; it was thrown away. Run it again; if it says the same, '
+                     f'the publisher has changed it: see {source.page}')
 
 def _unpack_all(source, part, new, line):
     "Unpack a corpus's archive, the archives in it, and fetch what belongs beside it."
     unpack(part, new, strip=True)
     for inner in (new / name for name in source.inside):
-        if not inner.is_file() or inner.with_suffix("").exists(): continue  # it is unpacked already
-        unpack(inner, inner.with_suffix(""), strip=True)
+        if not inner.is_file() or inner.with_suffix('').exists(): continue  # it is unpacked already
+        unpack(inner, inner.with_suffix(''), strip=True)
         inner.unlink()
     for file, url in source.beside:
         _fetch(url, new / file, **line)
         _state(new / file).unlink()
-    about = {k: getattr(source, k) for k in ("name", "url", "check", "licence", "page")}
-    (new / ".emotionwave.json").write_text(json.dumps(about, indent=1))
+    about = {k: getattr(source, k) for k in ('name', 'url', 'check', 'licence', 'page')}
+    (new / '.emotionwave.json').write_text(json.dumps(about, indent=1))
 
 def download(
-    name: str | Source,  # of `sources`
-    folder: str | Path,  # a folder with the corpus's name is made in it
-    progress: Callable | None = None,  # called with (bytes done, bytes in all or None)
-    tries: int = 5,  # attempts in a row that bring nothing, until it gives up
-    wait_s: float = 1.,  # after the first of them, doubled after each
-    timeout_s: float = 30.,  # of silence from the server
-) -> Path:  # of the corpus, for `corpus_files`
+    name:str|Source,                # of `sources`
+    folder:str|Path,                # a folder with the corpus's name is made in it
+    progress:Callable|None=None,    # called with (bytes done, bytes in all or None)
+    tries:int=5,                    # attempts in a row that bring nothing, until it gives up
+    wait_s:float=1.,                # after the first of them, doubled after each
+    timeout_s:float=30.,            # of silence from the server
+)->Path:                            # of the corpus, for `corpus_files`
     "Fetch a public corpus, check it and unpack it; a stopped one goes on where it was."
     source = name if isinstance(name, Source) else source_of(name)
     folder, line = Path(folder), dict(tries=tries, wait_s=wait_s, timeout_s=timeout_s)
-    made, part = folder / source.name, folder / f"{source.name}.part"
-    if (made / ".emotionwave.json").is_file(): return made
+    made, part = folder / source.name, folder / f'{source.name}.part'
+    if (made / '.emotionwave.json').is_file(): return made
     if made.exists() and (not made.is_dir() or any(made.iterdir())):
-        raise ValueError(f"{made}: is there, and was not made by download; move it, or choose another folder")
+        raise ValueError(f'{made}: is there, and was not made by download; move it, or choose another folder')
     folder.mkdir(parents=True, exist_ok=True)
     _fetch_checked(source, part, progress, line)
-    for left in folder.glob(f".{source.name}.*"): shutil.rmtree(left, ignore_errors=True)  # of a killed run
-    new = Path(tempfile.mkdtemp(prefix=f".{source.name}.", dir=folder))
+    for left in folder.glob(f'.{source.name}.*'): shutil.rmtree(left, ignore_errors=True)  # of a killed run
+    new = Path(tempfile.mkdtemp(prefix=f'.{source.name}.', dir=folder))
     try:
         _unpack_all(source, part, new, line)
         new.chmod(0o755)

@@ -25,9 +25,9 @@ from .shards import Report, add_up, sha1_of, shard_info, vocabulary_facts, write
 # %% ../../nbs/075_data.format.ipynb #00000007
 def _identity(labeller):
     "What tells one labeller from another: its `fingerprint`, else a hash of its weights; None for None."
-    if labeller is None or hasattr(labeller, "fingerprint"): return labeller and labeller.fingerprint
+    if labeller is None or hasattr(labeller, 'fingerprint'): return labeller and labeller.fingerprint
     weights = {}
-    for name, value in getattr(labeller, "weights", {}).items():
+    for name, value in getattr(labeller, 'weights', {}).items():
         weights[name] = hashlib.sha1(np.ascontiguousarray(value).tobytes()).hexdigest()
     return f"{type(labeller).__name__} {sha1_of([getattr(labeller, 'config', None), weights])[:16]}"
 
@@ -41,10 +41,10 @@ def _gather(folders, config):
     "The files of all folders that the settings ask for, each once."
     files = {f.path.resolve(): f for folder in folders for f in corpus_files(folder)}.values()
     found = sorted({f.corpus for f in files})
-    asked = dict(re.fullmatch(r"(.+?)(?::(score|performance))?", name).groups() for name in config.corpora)
+    asked = dict(re.fullmatch(r'(.+?)(?::(score|performance))?', name).groups() for name in config.corpora)
     missing = sorted(asked.keys() - set(found))
     if missing: raise ValueError(f"no corpus {', '.join(missing)} there; found: {', '.join(found)}")
-    kinds = set(config.grids) | ({"performance"} if "estimated" in config.grids else set())
+    kinds = set(config.grids) | ({'performance'} if 'estimated' in config.grids else set())
     files = sorted((f for f in files if _is_wanted(f, asked, kinds)), key=lambda f: (f.corpus, f.name))
     if not files:
         raise ValueError(f"no files of grid {' or '.join(config.grids)} among {', '.join(found)}; "
@@ -67,12 +67,12 @@ def _plan(files, sides, settings, shard_files):
     shards = []
     for corpus in sorted({f.corpus for f in files}):
         own = [(f, side) for f, side in zip(files, sides) if f.corpus == corpus]
-        slug = re.sub(r"[^A-Za-z0-9_-]", "", corpus)
-        if slug != corpus: slug += "-" + sha1_of(corpus)[:6]
+        slug = re.sub(r'[^A-Za-z0-9_-]', '', corpus)
+        if slug != corpus: slug += '-' + sha1_of(corpus)[:6]
         for i in range(0, len(own), shard_files):
             part, side = zip(*own[i:i + shard_files])
             fingerprint = sha1_of([settings, corpus, [_facts(*pair) for pair in zip(part, side)]])
-            shards.append((f"{slug}-{i // shard_files:04}.parquet", part, side, fingerprint))
+            shards.append((f'{slug}-{i // shard_files:04}.parquet', part, side, fingerprint))
     return shards
 
 # %% ../../nbs/075_data.format.ipynb #0000000a
@@ -90,8 +90,8 @@ def _dask_client(scheduler, workers):
         if scheduler: return Client(scheduler, timeout=20)
         return Client(LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=None))
     except (OSError, ValueError) as e:
-        raise ConnectionError(f"no dask scheduler answers at {scheduler}: {e}; "
-                              "start one with `dask scheduler`") from None
+        raise ConnectionError(f'no dask scheduler answers at {scheduler}: {e}; '
+                              'start one with `dask scheduler`') from None
 
 def _run_on_dask(work, jobs, workers, scheduler):
     "Yield (job, what `work` returned) as jobs are done, on a dask cluster."
@@ -112,10 +112,10 @@ def _run_on_dask(work, jobs, workers, scheduler):
 
 def _engine(name, workers, scheduler):
     "Choose how jobs are run: a function of work and jobs."
-    if name not in ("processes", "dask"): raise ValueError(f"engine is 'processes' or 'dask', got {name!r}")
-    if scheduler and name != "dask":
+    if name not in ('processes', 'dask'): raise ValueError(f"engine is 'processes' or 'dask', got {name!r}")
+    if scheduler and name != 'dask':
         raise ValueError(f"a scheduler is dask's; pass engine='dask' with scheduler {scheduler!r}")
-    if name == "processes": return partial(run_jobs, workers=workers)
+    if name == 'processes': return partial(run_jobs, workers=workers)
     return partial(_run_on_dask, workers=workers, scheduler=scheduler)
 
 # %% ../../nbs/075_data.format.ipynb #0000000c
@@ -135,52 +135,52 @@ def _sketch_part(name, files, output):
 
 def _known_pairs(output):
     "What `alike.json` says, if it is whole."
-    try: known = json.loads((output / "alike.json").read_text())
+    try: known = json.loads((output / 'alike.json').read_text())
     except (OSError, ValueError): return {}
-    return known if isinstance(known, dict) and isinstance(known.get("pairs"), list) else {}
+    return known if isinstance(known, dict) and isinstance(known.get('pairs'), list) else {}
 
 def _sketch_all(files, folder, run, progress):
     "Sketches of all files, made by jobs that leave them in a folder."
     parts, done, sketches = [], 0, []
     for i in range(0, len(files), _SKETCHED_AT_ONCE):
-        parts.append((f"{i // _SKETCHED_AT_ONCE:06}.npz", files[i:i + _SKETCHED_AT_ONCE], folder))
+        parts.append((f'{i // _SKETCHED_AT_ONCE:06}.npz', files[i:i + _SKETCHED_AT_ONCE], folder))
     for (_, part, _), _ in run(_sketch_part, parts):
         done += len(part)
-        if progress: progress(done, len(files), "comparing")
+        if progress: progress(done, len(files), 'comparing')
     for name, _, _ in parts:
-        with np.load(folder / name) as z: sketches += np.split(z["sketch"], np.cumsum(z["size"])[:-1])
+        with np.load(folder / name) as z: sketches += np.split(z['sketch'], np.cumsum(z['size'])[:-1])
     return sketches
 
 def _compare(files, output, run, progress):
     "Find the files that hold the same piece, or read what was found before: list of [i, j, similarity]."
     identity, known = sha1_of([[f.corpus, f.name, _size(f.path)] for f in files]), _known_pairs(output)
-    is_known, folder = known.get("fingerprint") == identity, output / f".sketches-{identity[:16]}"
-    for old in output.glob(".sketches-*"):
+    is_known, folder = known.get('fingerprint') == identity, output / f'.sketches-{identity[:16]}'
+    for old in output.glob('.sketches-*'):
         if old != folder or is_known: shutil.rmtree(old)
-    if is_known: return known["pairs"]
+    if is_known: return known['pairs']
     folder.mkdir(exist_ok=True)
     pairs = []
     for i, j, similarity in alike(_sketch_all(files, folder, run, progress)):
         pairs.append([int(i), int(j), round(float(similarity), 4)])
     info = dict(fingerprint=identity, files=[[f.corpus, f.name] for f in files], pairs=pairs)
-    write_atomic(output / "alike.json", (json.dumps(info) + "\n").encode())
+    write_atomic(output / 'alike.json', (json.dumps(info) + '\n').encode())
     shutil.rmtree(folder)
     return pairs
 
 # %% ../../nbs/075_data.format.ipynb #0000000e
 def _clear(output):
     "Make the output folder ready: refuse foreign Parquet, remove what a killed run left half-written."
-    if output.exists() and not output.is_dir(): raise ValueError(f"{output}: a file is there; name a folder")
+    if output.exists() and not output.is_dir(): raise ValueError(f'{output}: a file is there; name a folder')
     output.mkdir(parents=True, exist_ok=True)
-    for p in output.glob("*.parquet"):
-        if re.fullmatch(r".+-\d{4,}\.parquet", p.name) or shard_info(p) is not None: continue
-        raise ValueError(f"{output}: holds {p.name}, which this did not write; name an empty folder")
-    for p in output.glob(".*.tmp"): p.unlink(missing_ok=True)
+    for p in output.glob('*.parquet'):
+        if re.fullmatch(r'.+-\d{4,}\.parquet', p.name) or shard_info(p) is not None: continue
+        raise ValueError(f'{output}: holds {p.name}, which this did not write; name an empty folder')
+    for p in output.glob('.*.tmp'): p.unlink(missing_ok=True)
 
 def _labeller_of(labeller):
     "The shipped labeller for \"default\"; any other as it is."
     if not isinstance(labeller, str): return labeller
-    if labeller == "default": return load_labeller()
+    if labeller == 'default': return load_labeller()
     raise ValueError(f"labeller is 'default', None or an object with .predict(songs), got {labeller!r}")
 
 def _write_missing(shards, output, files, run, write, progress):
@@ -188,31 +188,31 @@ def _write_missing(shards, output, files, run, write, progress):
     infos = {}
     for name, _, _, fingerprint in shards:
         info = shard_info(output / name)
-        if info and info["fingerprint"] == fingerprint: infos[name] = info
-    todo, done = [s for s in shards if s[0] not in infos], sum(info["files"] for info in infos.values())
-    if todo: (output / "dataset.json").unlink(missing_ok=True)  # until all is there, it is unfinished
-    if progress: progress(done, len(files), "formatting")
+        if info and info['fingerprint'] == fingerprint: infos[name] = info
+    todo, done = [s for s in shards if s[0] not in infos], sum(info['files'] for info in infos.values())
+    if todo: (output / 'dataset.json').unlink(missing_ok=True)  # until all is there, it is unfinished
+    if progress: progress(done, len(files), 'formatting')
     for (name, part, *_), info in run(write, todo):
         infos[name], done = info, done + len(part)
-        if progress: progress(done, len(files), "formatting")
-    for p in output.glob("*.parquet"):  # ours, of files that are gone or of other settings
+        if progress: progress(done, len(files), 'formatting')
+    for p in output.glob('*.parquet'):  # ours, of files that are gone or of other settings
         if p.name not in infos and shard_info(p): p.unlink()
     return infos
 
 def format_corpora(
-    folders: str | Path | list,  # a folder that `corpus_files` understands, or several
-    output: str | Path,  # for the shards and dataset.json; made if missing, resumed if it holds some
-    config: FormatConfig = FormatConfig(),
-    tokens: TokenConfig = TokenConfig(),
-    labeller="default",  # hears the others: "default" is shipped, None, or one with .hear or .predict(songs)
-    workers: int | None = None,  # processes; None takes every core
-    engine: str = "processes",  # "processes" of this machine, or "dask"
-    scheduler: str | None = None,  # dask's, as in "tcp://10.0.0.1:8786"; None starts a cluster here
-    progress: Callable | None = None,  # called with (files done, files in all, "comparing" or "formatting")
-) -> Report:
+    folders:str|Path|list,  # a folder that `corpus_files` understands, or several
+    output:str|Path,     # for the shards and dataset.json; made if missing, resumed if it holds some
+    config:FormatConfig=FormatConfig(),
+    tokens:TokenConfig=TokenConfig(),
+    labeller='default',  # hears the others: "default" is shipped, None, or one with .hear or .predict(songs)
+    workers:int|None=None,  # processes; None takes every core
+    engine:str='processes',  # "processes" of this machine, or "dask"
+    scheduler:str|None=None,  # dask's, as in "tcp://10.0.0.1:8786"; None starts a cluster here
+    progress:Callable|None=None,  # called with (files done, files in all, "comparing" or "formatting")
+)->Report:
     "Format corpora into a folder of Parquet shards with a dataset.json."
     output, workers = Path(output), (os.cpu_count() or 1) if workers is None else workers
-    if workers < 1: raise ValueError(f"workers must be at least 1, got {workers}")
+    if workers < 1: raise ValueError(f'workers must be at least 1, got {workers}')
     run = _engine(engine, workers, scheduler)
     files = _gather([folders] if isinstance(folders, (str, Path)) else list(folders), config)
     labeller = _labeller_of(labeller)
@@ -223,10 +223,10 @@ def format_corpora(
     shards = _plan(files, list(zip(*pieces(files, pairs))), settings, config.shard_files)
     write = partial(write_shard, output=output.absolute(), tokens=tokens, config=config, labeller=labeller)
     infos = _write_missing(shards, output, files, run, write, progress)
-    by = {info.get("labelled_by") for info in infos.values()}  # `label_dataset` may have labelled them anew
-    if len(by) == 1 and None not in by: settings["labelled_by"] = by.pop()
+    by = {info.get('labelled_by') for info in infos.values()}  # `label_dataset` may have labelled them anew
+    if len(by) == 1 and None not in by: settings['labelled_by'] = by.pop()
     sums = add_up([(name, part[0].corpus, infos[name]) for name, part, *_ in shards], files)
     report = Report(settings | sums)
-    text = json.dumps(report.info, indent=1, sort_keys=True) + "\n"
-    write_atomic(output / "dataset.json", text.encode())
+    text = json.dumps(report.info, indent=1, sort_keys=True) + '\n'
+    write_atomic(output / 'dataset.json', text.encode())
     return report

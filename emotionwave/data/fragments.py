@@ -18,47 +18,47 @@ from .corpora import File
 from .sketches import groups
 
 # %% ../../nbs/073_data.fragments.ipynb #00000007
-GRIDS = ("score", "estimated", "performance")  # the file's or corpus's own bars, found beats, placeholders
+GRIDS = ('score', 'estimated', 'performance')  # the file's or corpus's own bars, found beats, placeholders
 
 @dataclass(frozen=True)
 class FormatConfig:
     "Settings of formatting."
-    bars: int = 8  # bars of a fragment
-    hop: int = 8  # bars from one fragment's start to the next; less than `bars` makes them overlap
-    min_bars: int = 4  # a short song, or the end of a song, makes a fragment down to this many bars
-    max_tokens: int = 127  # longest bar, in tokens
-    min_notes: int = 16  # fewest notes of a fragment
-    max_empty: float = 0.5  # largest share of bars without an onset
-    key_relative: bool = True  # pitches relative to the song's tonic; False writes them as they are
-    grids: tuple = ("score", "estimated")  # what bars may rest on, of `GRIDS`
-    corpora: tuple = ()  # which to take, by name, or one kind of files as in "ASAP:score"; () takes all
-    shard_files: int = 64  # MIDI files that share one Parquet shard
+    bars:int=8              # bars of a fragment
+    hop:int=8               # bars from one fragment's start to the next; less than `bars` makes them overlap
+    min_bars:int=4          # a short song, or the end of a song, makes a fragment down to this many bars
+    max_tokens:int=127      # longest bar, in tokens
+    min_notes:int=16        # fewest notes of a fragment
+    max_empty:float=0.5     # largest share of bars without an onset
+    key_relative:bool=True  # pitches relative to the song's tonic; False writes them as they are
+    grids:tuple=('score', 'estimated')  # what bars may rest on, of `GRIDS`
+    corpora:tuple=()        # which to take, by name, or one kind of files as in "ASAP:score"; () takes all
+    shard_files:int=64      # MIDI files that share one Parquet shard
 
     def __post_init__(self):
-        for name in ("grids", "corpora"):
+        for name in ('grids', 'corpora'):
             value = getattr(self, name)
             object.__setattr__(self, name, (value,) if isinstance(value, str) else tuple(value))
-        for name in ("bars", "hop", "min_bars", "max_tokens", "shard_files"):
+        for name in ('bars', 'hop', 'min_bars', 'max_tokens', 'shard_files'):
             value = getattr(self, name)
-            if value < 1: raise ValueError(f"{name} must be at least 1, got {value}")
+            if value < 1: raise ValueError(f'{name} must be at least 1, got {value}')
         if self.min_bars > self.bars:
-            raise ValueError(f"min_bars must be at most bars ({self.bars}), got {self.min_bars}")
+            raise ValueError(f'min_bars must be at most bars ({self.bars}), got {self.min_bars}')
         if not 0 <= self.max_empty <= 1:
-            raise ValueError(f"max_empty is a share from 0 to 1, got {self.max_empty}")
+            raise ValueError(f'max_empty is a share from 0 to 1, got {self.max_empty}')
         odd = set(self.grids) - set(GRIDS)
         if odd: raise ValueError(f"grids holds {', '.join(map(repr, GRIDS))}, got {sorted(odd)}")
 
 # %% ../../nbs/073_data.fragments.ipynb #00000009
 def spans(
-    bars: int,  # bars of the song
-    config: FormatConfig = FormatConfig(),
-) -> np.ndarray:  # (F, 2) first bar and the bar after the last of each fragment
+    bars:int,   # bars of the song
+    config:FormatConfig=FormatConfig(),
+)->np.ndarray:  # (F, 2) first bar and the bar after the last of each fragment
     "Lay windows over a song; the last may be shorter, and is left out where the one before reaches the end."
     first = np.arange(0, max(1, bars - config.bars + config.hop), config.hop)
     return np.stack([first, np.minimum(first + config.bars, bars)], 1)
 
 # %% ../../nbs/073_data.fragments.ipynb #0000000d
-reasons = ("short", "empty", "sparse", "crowded", "mechanical")
+reasons = ('short', 'empty', 'sparse', 'crowded', 'mechanical')
 
 def _in_spans(before, span):
     "How many of something each fragment (F, 2) holds, from how many there are before each bar (B+1,)."
@@ -81,13 +81,13 @@ def _is_mechanical(coded, span, pitch_class, before):
     return np.array(is_loop) | (used & (used - 1) == 0), longest
 
 def why_dropped(
-    coded: Bars,  # of a whole song
-    span: np.ndarray,  # (F, 2) as from `spans`
-    tokens: Tokenizer,
-    config: FormatConfig = FormatConfig(),
-) -> tuple[np.ndarray, np.ndarray]:  # (F,) index into `reasons`, -1 to keep it; (F,) notes
+    coded:Bars,                    # of a whole song
+    span:np.ndarray,               # (F, 2) as from `spans`
+    tokens:Tokenizer,
+    config:FormatConfig=FormatConfig(),
+)->tuple[np.ndarray, np.ndarray]:  # (F,) index into `reasons`, -1 to keep it; (F,) notes
     "Say for each fragment why it is dropped, or that it is kept."
-    pitches = tokens.ids("Pitch")
+    pitches = tokens.ids('Pitch')
     at = np.flatnonzero((coded.ids >= pitches.start) & (coded.ids < pitches.stop))  # (N,) where notes are
     before = np.searchsorted(at, coded.start)  # (B+1,) notes before each bar
     silent = np.append(0, np.cumsum(before[1:] == before[:-1]))  # (B+1,) bars without an onset before each
@@ -102,7 +102,7 @@ def why_dropped(
 def _columns_of(song, coded, span, notes, tick, key):
     "Columns of a song's fragments (F, 2), which have so many notes (F,) and lie between these ticks (F, 2)."
     count, offsets = len(span), [coded.start[a:b + 1] for a, b in span.tolist()]  # bars, in the song's ids
-    meter = np.searchsorted(song.meter_tick, tick[:, 0], "right") - 1
+    meter = np.searchsorted(song.meter_tick, tick[:, 0], 'right') - 1
     length_s = np.diff(song.seconds(tick))[:, 0]
     quarters = np.diff(tick)[:, 0] / song.tpq
     return dict(
@@ -111,16 +111,16 @@ def _columns_of(song, coded, span, notes, tick, key):
         first_bar=span[:, 0], bars=span[:, 1] - span[:, 0],
         tokens=np.diff(coded.start[span])[:, 0], notes=notes,
         tonic=np.full(count, key.tonic), mode=[key.mode] * count,
-        meter=[f"{song.meter_num[i]}/{song.meter_den[i]}" for i in meter],
+        meter=[f'{song.meter_num[i]}/{song.meter_den[i]}' for i in meter],
         bpm=60 * quarters / np.maximum(length_s, 1e-9), grid=[song.grid] * count)
 
 def cut_fragments(
-    song: Song,
-    tokens: Tokenizer,
-    config: FormatConfig = FormatConfig(),
-    key: Key | None = None,  # where it is known already; None finds it
-    coded: Bars | None = None,  # the song in tokens, where it is known already
-) -> tuple[dict, np.ndarray, Counter]:  # columns of those kept; (F, 2) ticks of each; reasons of the others
+    song:Song,
+    tokens:Tokenizer,
+    config:FormatConfig=FormatConfig(),
+    key:Key|None=None,                # where it is known already; None finds it
+    coded:Bars|None=None,             # the song in tokens, where it is known already
+)->tuple[dict, np.ndarray, Counter]:  # columns of those kept; (F, 2) ticks of each; reasons of the others
     "Cut a song into fragments."
     key = key or find_key(song)
     coded = coded or tokens.encode(song, tonic=key.tonic if config.key_relative else None)
@@ -135,15 +135,15 @@ def cut_fragments(
     return _columns_of(song, coded, span, notes, tick, key), tick, dropped
 
 # %% ../../nbs/073_data.fragments.ipynb #00000015
-SPLITS = ("train", "valid", "test")  # each is kept back longer than the one before
+SPLITS = ('train', 'valid', 'test')  # each is kept back longer than the one before
 
 def split_of(
-    corpus: str,
-    song: str,
-) -> str:  # "train", "valid" or "test"
+    corpus:str,
+    song:str,
+)->str:  # "train", "valid" or "test"
     "Say on which side of the split a song falls by itself."
-    share = int(hashlib.sha1(f"{corpus}/{song}".encode()).hexdigest()[:8], 16) / 2**32
-    return "train" if share < 0.9 else "valid" if share < 0.95 else "test"
+    share = int(hashlib.sha1(f'{corpus}/{song}'.encode()).hexdigest()[:8], 16) / 2**32
+    return 'train' if share < 0.9 else 'valid' if share < 0.95 else 'test'
 
 def _joined(names, like):
     "Group of each file: those of one name (N,) belong together, and those that are alike (N,)."
@@ -153,16 +153,16 @@ def _joined(names, like):
     return groups(len(names), links)
 
 def pieces(
-    files: list[File],
-    pairs: Iterable = (),  # (P, 3) two files that resemble each other and how much, as from `alike`
-) -> tuple[list[str], list[str]]:  # piece of each file, "CORPUS/SONG" after its first song; its split
+    files:list[File],
+    pairs:Iterable=(),           # (P, 3) two files that resemble each other and how much, as from `alike`
+)->tuple[list[str], list[str]]:  # piece of each file, "CORPUS/SONG" after its first song; its split
     "Join songs to pieces, and give each piece one side of the split."
-    names = [f"{f.corpus}/{f.song}" for f in files]
+    names = [f'{f.corpus}/{f.song}' for f in files]
     like = groups(len(files), pairs)  # by content alone: names would make chains of what is a little alike
     group = _joined(names, like)
     piece, side = {}, {}
     for g, name, f in zip(group, names, files):
         piece[g] = min(piece.get(g, name), name)
         own = f.split or split_of(f.corpus, f.song)
-        side[g] = max(side.get(g, "train"), own, key=SPLITS.index)
+        side[g] = max(side.get(g, 'train'), own, key=SPLITS.index)
     return [piece[g] for g in group], [f.split or side[g] for g, f in zip(group, files)]

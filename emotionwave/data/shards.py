@@ -24,27 +24,27 @@ from .fragments import FormatConfig, cut_fragments, reasons
 if TYPE_CHECKING: import pandas as pd
 
 # %% ../../nbs/074_data.shards.ipynb #00000007
-attribute_columns = tuple(k for k in attribute_names if k != "notes")  # which are counted anyway
+attribute_columns = tuple(k for k in attribute_names if k != 'notes')  # which are counted anyway
 
-_LISTS = dict(ids="int16", bar_start="int32")  # columns of lists, and what these hold
-_WORDS = ("corpus", "song", "piece", "file", "mode", "meter", "grid", "label_source", "arousal_source",
-          "genre", "split")  # columns that repeat themselves
-_NUMBERS = dict(first_bar="int32", bars="int16", tokens="int32", notes="int32", tonic="int8")
-_ORDER = ("ids", "bar_start", "corpus", "song", "piece", "file", "first_bar", "bars", "tokens", "notes",
-          "tonic", "mode", "meter", "bpm", "grid", *attribute_columns, "valence", "label_source", "arousal",
-          "arousal_source", "genre", "split")
+_LISTS = dict(ids='int16', bar_start='int32')  # columns of lists, and what these hold
+_WORDS = ('corpus', 'song', 'piece', 'file', 'mode', 'meter', 'grid', 'label_source', 'arousal_source',
+          'genre', 'split')  # columns that repeat themselves
+_NUMBERS = dict(first_bar='int32', bars='int16', tokens='int32', notes='int32', tonic='int8')
+_ORDER = ('ids', 'bar_start', 'corpus', 'song', 'piece', 'file', 'first_bar', 'bars', 'tokens', 'notes',
+          'tonic', 'mode', 'meter', 'bpm', 'grid', *attribute_columns, 'valence', 'label_source', 'arousal',
+          'arousal_source', 'genre', 'split')
 
 def _type_of(name):
     "Arrow type of a column."
     import pyarrow as pa
     if name in _LISTS: return pa.list_(pa.type_for_alias(_LISTS[name]))
-    return pa.string() if name in _WORDS else pa.type_for_alias(_NUMBERS.get(name, "float32"))
+    return pa.string() if name in _WORDS else pa.type_for_alias(_NUMBERS.get(name, 'float32'))
 
 def _schema(info):
     "Arrow schema of a shard, with `info` as its metadata."
     import pyarrow as pa
     said = json.dumps(info, sort_keys=True)
-    return pa.schema([(name, _type_of(name)) for name in _ORDER], metadata={"emotionwave": said})
+    return pa.schema([(name, _type_of(name)) for name in _ORDER], metadata={'emotionwave': said})
 
 def _column(parts, kind):
     "Make an Arrow array of what each file's fragments say."
@@ -70,56 +70,56 @@ def _table(rows, measured, info):
     return pa.table(columns, schema=schema)
 
 def write_table(
-    path: str | Path,
+    path:str|Path,
     table,  # `pyarrow.Table`, with what the shard says about itself in its metadata
-) -> None:
+)->None:
     "Write a shard, whole or not at all."
     import pyarrow as pa, pyarrow.parquet as pq
     sink, words = pa.BufferOutputStream(), [f.name for f in table.schema if pa.types.is_string(f.type)]
-    pq.write_table(table, sink, compression="zstd", use_dictionary=words)
+    pq.write_table(table, sink, compression='zstd', use_dictionary=words)
     write_atomic(path, sink.getvalue().to_pybytes())
 
 def sha1_of(
     value,  # anything that JSON can hold
-) -> str:
+)->str:
     "Hash a value, the same on every machine."
     return hashlib.sha1(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 def shard_info(
-    path: str | Path,
-) -> dict | None:  # None for any other file
+    path:str|Path,
+)->dict|None:  # None for any other file
     "Read what a shard of ours says about itself."
     import pyarrow as pa, pyarrow.parquet as pq
-    try: return json.loads((pq.read_schema(path).metadata or {})[b"emotionwave"])
+    try: return json.loads((pq.read_schema(path).metadata or {})[b'emotionwave'])
     except (OSError, KeyError, ValueError, pa.ArrowException): return None
 
 # %% ../../nbs/074_data.shards.ipynb #00000009
 def _why(f, e):
     "What is wrong with a file, without the path that the reader of the report knows."
-    return str(e).removeprefix(f"{f.path}: ") or type(e).__name__
+    return str(e).removeprefix(f'{f.path}: ') or type(e).__name__
 
 def read_songs(
-    files: list[File],
-    config: FormatConfig = FormatConfig(),
-) -> list[Song | Exception]:  # of each file, on honest bars; or what reading it raised
+    files:list[File],
+    config:FormatConfig=FormatConfig(),
+)->list[Song|Exception]:  # of each file, on honest bars; or what reading it raised
     "Read files, and lay the performances among them on their beats if the settings ask for estimated bars."
     songs = []
     for f in files:
         try: songs.append(read_file(f))
         except Exception as e: songs.append(e)  # whatever is wrong with one file must not stop the others
-    if "estimated" not in config.grids: return songs
-    played = [i for i, s in enumerate(songs) if isinstance(s, Song) and s.grid == "performance"]
+    if 'estimated' not in config.grids: return songs
+    played = [i for i, s in enumerate(songs) if isinstance(s, Song) and s.grid == 'performance']
     for i, song in zip(played, barred([songs[i] for i in played])): songs[i] = song
     return songs
 
 # %% ../../nbs/074_data.shards.ipynb #0000000d
 def as_songs(
-    song: Song,
-    columns: dict,  # of its fragments
-) -> list[Song]:
+    song:Song,
+    columns:dict,  # of its fragments
+)->list[Song]:
     "Cut out the fragments of a song as songs."
     last = len(song.bar_ticks()) - 2  # the ids may have a bar more, of notes moved over the last bar line
-    spans = zip(columns["first_bar"].tolist(), columns["bars"].tolist())
+    spans = zip(columns['first_bar'].tolist(), columns['bars'].tolist())
     return [song.bars(min(first, last), first + bars) for first, bars in spans]
 
 def _split(x, parts):
@@ -128,23 +128,23 @@ def _split(x, parts):
 
 def _label(rows, songs, labeller):
     "Fill in the valence and arousal of the rows whose valence people did not label."
-    asked = [(row, as_songs(song, row)) for row, song in zip(rows, songs) if row["valence"][0] is None]
+    asked = [(row, as_songs(song, row)) for row, song in zip(rows, songs) if row['valence'][0] is None]
     if not asked: return
     parts = [part for _, part in asked]
     every = [song for part in parts for song in part]
-    hears = hasattr(labeller, "hear")
+    hears = hasattr(labeller, 'hear')
     heard = labeller.hear(every)._asdict() if hears else dict(valence=labeller.predict(every))
-    for target, source in (("valence", "label_source"), ("arousal", "arousal_source")):
+    for target, source in (('valence', 'label_source'), ('arousal', 'arousal_source')):
         if target not in heard: continue
         for (row, _), values in zip(asked, _split(np.asarray(heard[target]), parts)):
             if row[target][0] is not None: continue
             row[target] = values
-            row[source] = ["labeller" if x == x else None for x in values.tolist()]  # NaN: too short
+            row[source] = ['labeller' if x == x else None for x in values.tolist()]  # NaN: too short
 
 def _same(f, piece, split, n):
     "Columns that are the same in all `n` fragments of a file."
     facts = dict(corpus=f.corpus, song=f.song, piece=piece, file=f.name, genre=f.genre, split=split)
-    for target, source in (("valence", "label_source"), ("arousal", "arousal_source")):
+    for target, source in (('valence', 'label_source'), ('arousal', 'arousal_source')):
         label = getattr(f, target)
         facts |= {target: label, source: None if label is None else f.label_source}
     return {k: [v] * n for k, v in facts.items()}
@@ -182,23 +182,23 @@ def _safely(files, sides, *settings):
 
 def _counts(rows):
     "Fragments and tokens, and how many fragments each split, kind of bars and source of labels has."
-    counts = dict(fragments=sum(len(row["notes"]) for row in rows),
-                  tokens=int(sum(row["tokens"].sum() for row in rows)))
-    for name, column in (("splits", "split"), ("grids", "grid"), ("labels", "label_source")):
+    counts = dict(fragments=sum(len(row['notes']) for row in rows),
+                  tokens=int(sum(row['tokens'].sum() for row in rows)))
+    for name, column in (('splits', 'split'), ('grids', 'grid'), ('labels', 'label_source')):
         found = Counter(x for row in rows for x in row[column] if x is not None)
         counts[name] = dict(sorted(found.items()))
     return counts
 
 def write_shard(
-    name: str,  # file name of the shard
-    files: list[File],
-    sides: Sequence[tuple[str, str]],  # (piece, split) of each file
-    fingerprint: str,  # of files and settings, kept in the shard
-    output: str | Path,
-    tokens: TokenConfig,
-    config: FormatConfig,
+    name:str,  # file name of the shard
+    files:list[File],
+    sides:Sequence[tuple[str, str]],  # (piece, split) of each file
+    fingerprint:str,  # of files and settings, kept in the shard
+    output:str|Path,
+    tokens:TokenConfig,
+    config:FormatConfig,
     labeller=None,  # has `.hear(songs)`, or only `.predict(songs) -> (N,) P(positive)`; None labels nothing
-) -> dict:  # what the shard says about itself: fingerprint, counts, reasons, files that could not be read
+)->dict:       # what the shard says about itself: fingerprint, counts, reasons, files that could not be read
     "Format some files into one Parquet shard."
     rows, measured, dropped, unreadable = _safely(files, sides, Tokenizer(tokens), config, labeller)
     info = dict(fingerprint=fingerprint, files=len(files), pieces=sorted({piece for piece, _ in sides}))
@@ -208,8 +208,8 @@ def write_shard(
 
 # %% ../../nbs/074_data.shards.ipynb #00000013
 def vocabulary_facts(
-    tokens: Tokenizer,
-) -> dict:  # size and fingerprint
+    tokens:Tokenizer,
+)->dict:  # size and fingerprint
     "Say what tells one vocabulary from another."
     return dict(size=len(tokens), fingerprint=tokens.fingerprint)
 
@@ -219,148 +219,148 @@ def _sums(infos, name):
     return dict(sorted(sum((Counter(info[name]) for info in infos), Counter()).items()))
 
 def add_up(
-    shards: Sequence[tuple[str, str, dict]],  # name, corpus, and what `shard_info` says, of each
-    files: list[File],  # that were formatted
-) -> dict:  # shards, corpora, pieces and unreadable, as dataset.json has them
+    shards:Sequence[tuple[str, str, dict]],  # name, corpus, and what `shard_info` says, of each
+    files:list[File],  # that were formatted
+)->dict:               # shards, corpora, pieces and unreadable, as dataset.json has them
     "Add up what shards say about themselves."
     corpora = {}
     for corpus in sorted({c for _, c, _ in shards}):
         own = [info for _, c, info in shards if c == corpus]
-        facts = {k: sum(info[k] for info in own) for k in ("files", "fragments", "tokens")}
-        facts |= {k: _sums(own, k) for k in ("splits", "grids", "labels", "dropped")}
-        facts["unreadable"] = sum(len(info["unreadable"]) for info in own)
-        facts["songs"] = len({f.song for f in files if f.corpus == corpus})
-        facts["pieces"] = len({piece for info in own for piece in info["pieces"]})
+        facts = {k: sum(info[k] for info in own) for k in ('files', 'fragments', 'tokens')}
+        facts |= {k: _sums(own, k) for k in ('splits', 'grids', 'labels', 'dropped')}
+        facts['unreadable'] = sum(len(info['unreadable']) for info in own)
+        facts['songs'] = len({f.song for f in files if f.corpus == corpus})
+        facts['pieces'] = len({piece for info in own for piece in info['pieces']})
         corpora[corpus] = facts
-    return dict(shards={name: info["fragments"] for name, _, info in shards}, corpora=corpora,
-                pieces=len({piece for *_, info in shards for piece in info["pieces"]}),
-                unreadable=[[c, name, why] for _, c, info in shards for name, why in info["unreadable"]])
+    return dict(shards={name: info['fragments'] for name, _, info in shards}, corpora=corpora,
+                pieces=len({piece for *_, info in shards for piece in info['pieces']}),
+                unreadable=[[c, name, why] for _, c, info in shards for name, why in info['unreadable']])
 
 # %% ../../nbs/074_data.shards.ipynb #00000016
 def _with_sum(rows):
     "A table of these rows, and a last one that adds them up."
     import pandas as pd
-    frame = pd.DataFrame.from_dict(rows, orient="index").fillna(0).astype(int)
-    frame.loc["all"] = frame.sum()
+    frame = pd.DataFrame.from_dict(rows, orient='index').fillna(0).astype(int)
+    frame.loc['all'] = frame.sum()
     return frame
 
 class Report:
     "What a formatted folder holds, what was dropped and why; shows itself in a notebook."
     def __init__(self,
-        info: dict,  # content of dataset.json
+        info:dict,  # content of dataset.json
     ): self.info = info
 
     @property
-    def counts(self) -> "pd.DataFrame":
+    def counts(self)->'pd.DataFrame':
         "Count by corpus; a piece of two corpora is in both, and once in all."
-        corpora = self.info["corpora"]
-        labels = {label for facts in corpora.values() for label in facts["labels"]} | {"people", "labeller"}
+        corpora = self.info['corpora']
+        labels = {label for facts in corpora.values() for label in facts['labels']} | {'people', 'labeller'}
         labels, rows = sorted(labels, reverse=True), {}
         for corpus, facts in corpora.items():
-            row = {k: facts[k] for k in ("files", "unreadable", "songs", "pieces", "fragments", "tokens")}
-            row |= {split: facts["splits"].get(split, 0) for split in ("train", "valid", "test")}
-            rows[corpus] = row | {label: facts["labels"].get(label, 0) for label in labels}
+            row = {k: facts[k] for k in ('files', 'unreadable', 'songs', 'pieces', 'fragments', 'tokens')}
+            row |= {split: facts['splits'].get(split, 0) for split in ('train', 'valid', 'test')}
+            rows[corpus] = row | {label: facts['labels'].get(label, 0) for label in labels}
         frame = _with_sum(rows)
-        frame.loc["all", "pieces"] = self.info["pieces"]
+        frame.loc['all', 'pieces'] = self.info['pieces']
         return frame
 
     @property
-    def dropped(self) -> "pd.DataFrame":
+    def dropped(self)->'pd.DataFrame':
         "Count the fragments that were kept and dropped, by corpus and reason."
         rows = {}
-        for corpus, facts in self.info["corpora"].items():
-            lost = {reason: facts["dropped"].get(reason, 0) for reason in ("grid", *reasons)}
-            rows[corpus] = dict(kept=facts["fragments"]) | lost
+        for corpus, facts in self.info['corpora'].items():
+            lost = {reason: facts['dropped'].get(reason, 0) for reason in ('grid', *reasons)}
+            rows[corpus] = dict(kept=facts['fragments']) | lost
         return _with_sum(rows)
 
     @property
-    def unreadable(self) -> "pd.DataFrame":
+    def unreadable(self)->'pd.DataFrame':
         "List the files that could not be read and why."
         import pandas as pd
-        return pd.DataFrame(self.info["unreadable"], columns=["corpus", "file", "reason"])
+        return pd.DataFrame(self.info['unreadable'], columns=['corpus', 'file', 'reason'])
 
     def plot(self,
         ax=None,  # matplotlib axes; None makes new ones
     ):  # the axes
         "Draw which share of each corpus's fragments was dropped, by reason."
         import matplotlib.pyplot as plt
-        if ax is None: _, ax = plt.subplots(figsize=(7, .5 + .35 * (len(self.info["corpora"]) + 1)))
+        if ax is None: _, ax = plt.subplots(figsize=(7, .5 + .35 * (len(self.info['corpora']) + 1)))
         lost = self.dropped.iloc[::-1]
-        lost = 100 * lost.drop(columns="kept").div(lost.sum(axis=1).clip(lower=1), axis=0)
+        lost = 100 * lost.drop(columns='kept').div(lost.sum(axis=1).clip(lower=1), axis=0)
         left = np.zeros(len(lost))
         for reason in lost.columns[(lost > 0).any()]:
             ax.barh(lost.index, lost[reason], left=left, label=reason, height=.7)
             left = left + lost[reason].to_numpy()
-        ax.set_xlabel("fragments dropped, %")
+        ax.set_xlabel('fragments dropped, %')
         if left.any(): ax.legend(fontsize=7, ncols=3)
         return ax
 
     def __str__(self):
-        text = f"{self.counts.to_string()}\n\nfragments kept and dropped:\n{self.dropped.to_string()}"
-        if not self.info["unreadable"]: return text
-        return f"{text}\n\nfiles not read:\n{self.unreadable.to_string(index=False)}"
+        text = f'{self.counts.to_string()}\n\nfragments kept and dropped:\n{self.dropped.to_string()}'
+        if not self.info['unreadable']: return text
+        return f'{text}\n\nfiles not read:\n{self.unreadable.to_string(index=False)}'
 
     def _repr_html_(self):
-        parts = [("", self.counts), ("fragments kept and dropped", self.dropped)]
-        if self.info["unreadable"]: parts.append(("files not read", self.unreadable))
-        return "".join(f"<p>{title}</p>{frame.to_html()}" for title, frame in parts)  # it escapes names
+        parts = [('', self.counts), ('fragments kept and dropped', self.dropped)]
+        if self.info['unreadable']: parts.append(('files not read', self.unreadable))
+        return ''.join(f'<p>{title}</p>{frame.to_html()}' for title, frame in parts)  # it escapes names
 
     __repr__ = __str__
 
 # %% ../../nbs/074_data.shards.ipynb #0000001a
 def read_report(
-    folder: str | Path,  # as written by `format_corpora`
-) -> Report:
+    folder:str|Path,  # as written by `format_corpora`
+)->Report:
     "Read the report of a formatted folder."
     folder = Path(folder)
-    path = folder / "dataset.json"
+    path = folder / 'dataset.json'
     if not folder.is_dir():
-        hint = f"make it with format_corpora(corpora, {str(folder)!r})"
-        raise FileNotFoundError(f"{folder}: no such folder; {hint}")
+        hint = f'make it with format_corpora(corpora, {str(folder)!r})'
+        raise FileNotFoundError(f'{folder}: no such folder; {hint}')
     if not path.is_file():
-        if any(shard_info(p) for p in folder.glob("*.parquet")):
-            raise ValueError(f"{folder}: has shards but no dataset.json, so formatting did not finish; "
-                             "run format_corpora again, it goes on where it was")
-        problem = "no dataset.json" if any(folder.iterdir()) else "it is empty"
-        raise ValueError(f"{folder}: not a formatted corpus ({problem}); make one with format_corpora")
+        if any(shard_info(p) for p in folder.glob('*.parquet')):
+            raise ValueError(f'{folder}: has shards but no dataset.json, so formatting did not finish; '
+                             'run format_corpora again, it goes on where it was')
+        problem = 'no dataset.json' if any(folder.iterdir()) else 'it is empty'
+        raise ValueError(f'{folder}: not a formatted corpus ({problem}); make one with format_corpora')
     try: info = json.loads(path.read_text())
     except ValueError: info = None
-    if not isinstance(info, dict) or not {"shards", "vocabulary", "corpora", "config"} <= info.keys():
-        raise ValueError(f"{path}: not one of ours; name a folder made by format_corpora")
+    if not isinstance(info, dict) or not {'shards', 'vocabulary', 'corpora', 'config'} <= info.keys():
+        raise ValueError(f'{path}: not one of ours; name a folder made by format_corpora')
     return Report(info)
 
 def _check_vocabulary(folder, info, tokens):
     "Refuse a folder whose ids mean something else."
-    own, theirs = vocabulary_facts(tokens), info["vocabulary"]
+    own, theirs = vocabulary_facts(tokens), info['vocabulary']
     if own == theirs: return
     raise ValueError(f"{folder} was written with a vocabulary of {theirs['size']} tokens "
                      f"({theirs['fingerprint'][:8]}), this one has {own['size']} ({own['fingerprint'][:8]}); "
                      "format the corpora again, or pass the tokens that it was made with")
 
 def load_dataset(
-    folder: str | Path,  # as written by `format_corpora`
-    columns: list[str] | None = None,  # which columns to read; None reads all
-    split: str | None = None,  # "train", "valid" or "test" only
-    corpora: Sequence[str] | None = None,  # these corpora only
-    tokens: Tokenizer | None = None,  # the vocabulary that the ids must have; None: by the folder's settings
-) -> "pd.DataFrame":  # one row a fragment, in the order of corpus, file and bar
+    folder:str|Path,                # as written by `format_corpora`
+    columns:list[str]|None=None,    # which columns to read; None reads all
+    split:str|None=None,            # "train", "valid" or "test" only
+    corpora:Sequence[str]|None=None,    # these corpora only
+    tokens:Tokenizer|None=None,     # the vocabulary that the ids must have; None: by the folder's settings
+)->'pd.DataFrame':                  # one row a fragment, in the order of corpus, file and bar
     "Read a formatted corpus."
     import pyarrow as pa, pyarrow.compute as pc, pyarrow.parquet as pq
     info = read_report(folder).info
-    _check_vocabulary(folder, info, tokens or Tokenizer(TokenConfig.from_json(info["tokens"])))
+    _check_vocabulary(folder, info, tokens or Tokenizer(TokenConfig.from_json(info['tokens'])))
     wanted = {}  # which values of a column to keep
-    if split: wanted["split"] = [split]
-    if corpora: wanted["corpus"] = list(corpora)
+    if split: wanted['split'] = [split]
+    if corpora: wanted['corpus'] = list(corpora)
     read, tables = columns and list(dict.fromkeys([*columns, *wanted])), []
-    for name, rows in info["shards"].items():
+    for name, rows in info['shards'].items():
         path = Path(folder) / name
         if not path.is_file():
-            hint = "run format_corpora again, it writes only what is missing"
-            raise FileNotFoundError(f"{path}: a shard is missing; {hint}")
+            hint = 'run format_corpora again, it writes only what is missing'
+            raise FileNotFoundError(f'{path}: a shard is missing; {hint}')
         table = pq.read_table(path, columns=read).replace_schema_metadata()
         if len(table) != rows:
-            raise ValueError(f"{path}: {len(table)} rows, dataset.json says {rows}; "
-                             "delete it and run format_corpora again")
+            raise ValueError(f'{path}: {len(table)} rows, dataset.json says {rows}; '
+                             'delete it and run format_corpora again')
         for column, values in wanted.items(): table = table.filter(pc.is_in(table[column], pa.array(values)))
         tables.append(table)
     table = pa.concat_tables(tables)

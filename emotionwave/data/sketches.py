@@ -15,7 +15,7 @@ from ..music.song import Song
 SKETCH = 256  # hashes kept of a song
 GRAM = 7  # steps of a turn
 _U = np.uint64
-_COUNT = np.array([bin(i).count("1") for i in range(4096)], np.int8)  # pitch classes in a bit set
+_COUNT = np.array([bin(i).count('1') for i in range(4096)], np.int8)  # pitch classes in a bit set
 _TONE = _U(15)  # the bits of a hash that hold the pitch class on which a turn begins
 _TONE_BITS = _U(4)
 
@@ -62,24 +62,24 @@ def _turns(song):
     return np.concatenate(values), np.concatenate(notes)
 
 def sketch(
-    song: Song,
-) -> np.ndarray:  # (K,) uint64, rising, K at most 256; empty below 8 onsets
+    song:Song,
+)->np.ndarray:  # (K,) uint64, rising, K at most 256; empty below 8 onsets
     "Boil a song down to hashes of its melodic turns, the same in every key and at every tempo."
     values, _ = _turns(song)
     _, first = np.unique(values >> _TONE_BITS, return_index=True)  # the first time that a turn comes
     return values[first[:SKETCH]]
 
 # %% ../../nbs/072_data.sketches.ipynb #0000000a
-_PAIRS = [("i", np.int64), ("j", np.int64), ("similarity", np.float64)]
+_PAIRS = [('i', np.int64), ('j', np.int64), ('similarity', np.float64)]
 _ENOUGH_HASHES = 8  # a copy of a shorter sketch says nothing
 
 def alike(
-    sketches: Sequence[np.ndarray],  # of N songs, as `sketch` makes them
-    threshold: float = .5,  # similarity from which a pair is reported, above 0 and up to 1
-    window: int = 32,  # of many songs that share a hash, each is held against so many
-) -> np.ndarray:  # (P,) with fields i, j and similarity; i < j, in rising order
+    sketches:Sequence[np.ndarray],  # of N songs, as `sketch` makes them
+    threshold:float=.5,             # similarity from which a pair is reported, above 0 and up to 1
+    window:int=32,                  # of many songs that share a hash, each is held against so many
+)->np.ndarray:                      # (P,) with fields i, j and similarity; i < j, in rising order
     "Find the pairs of songs that share more melody than chance gives."
-    if not 0 < threshold <= 1: raise ValueError(f"threshold must be above 0 and up to 1, got {threshold}")
+    if not 0 < threshold <= 1: raise ValueError(f'threshold must be above 0 and up to 1, got {threshold}')
     same = {}  # songs by their sketch
     for i, s in enumerate(sketches):
         if len(s): same.setdefault(np.ascontiguousarray(s, np.uint64).tobytes(), []).append(i)
@@ -89,10 +89,10 @@ def alike(
     i, j = first[i], first[j]
     copies = _copies(same)
     found = np.empty(len(i) + len(copies), _PAIRS)
-    found["i"] = np.append(np.minimum(i, j), copies[:, 0])
-    found["j"] = np.append(np.maximum(i, j), copies[:, 1])
-    found["similarity"] = np.append(similarity, np.ones(len(copies)))
-    return found[np.lexsort((found["j"], found["i"]))]
+    found['i'] = np.append(np.minimum(i, j), copies[:, 0])
+    found['j'] = np.append(np.maximum(i, j), copies[:, 1])
+    found['similarity'] = np.append(similarity, np.ones(len(copies)))
+    return found[np.lexsort((found['j'], found['i']))]
 
 def _digest(content):
     "What sketches are put in order by, so that the order of songs doesn't matter."
@@ -117,7 +117,7 @@ def _shared_hashes(sketches):
     "Hashes that several songs have, sorted: values (M,), their songs (M,), and how many have each (D,)."
     value = np.concatenate(sketches)
     song = np.repeat(np.arange(len(sketches), dtype=np.int32), [len(s) for s in sketches])
-    order = np.argsort(value >> _TONE_BITS, kind="stable")  # by hash, then by song
+    order = np.argsort(value >> _TONE_BITS, kind='stable')  # by hash, then by song
     value, song = value[order], song[order]
     count = np.diff(np.append(_firsts(value >> _TONE_BITS), len(value)))
     is_shared = np.repeat(count > 1, count)  # most hashes are one song's alone
@@ -131,12 +131,12 @@ def _pairs(sketches, threshold, window, block=4_000_000):
     value, song, count = _shared_hashes(sketches)
     partners = np.minimum(np.repeat(np.cumsum(count), count) - np.arange(len(value)) - 1, window)
     weight = np.repeat(np.log((N + _MUSIC) / count) / np.log(N + _MUSIC), count)
-    by_song = np.argsort(song, kind="stable")
+    by_song = np.argsort(song, kind='stable')
     start = np.searchsorted(song[by_song], np.arange(N + 1))
     work = np.append(0, np.cumsum(partners[by_song]))[start]  # (N+1,) comparisons of all songs before
     at = 0
     while at < N:  # in blocks, which bounds the memory
-        to = max(int(np.searchsorted(work, work[at] + block, "right")) - 1, at + 1)
+        to = max(int(np.searchsorted(work, work[at] + block, 'right')) - 1, at + 1)
         x = by_song[start[at]:start[to]]
         k = partners[x]
         x = np.repeat(x, k)
@@ -150,7 +150,7 @@ def _score(x, y, pair, weight, N, threshold):
     "Similarity of pairs from the hashes that they share, (M,) each: (P,) i, j, similarity."
     up = ((y & _TONE) + _U(12) - (x & _TONE)).astype(np.int64) % 12  # how far apart the two keys would be
     key = pair * 12 + up
-    order = np.argsort(key, kind="stable")
+    order = np.argsort(key, kind='stable')
     key, weight = key[order], weight[order]
     new = _firsts(key)
     total, pair = np.add.reduceat(weight, new) if len(new) else weight, key[new] // 12
@@ -164,16 +164,16 @@ def _score(x, y, pair, weight, N, threshold):
 _SURER = (.55, .6, .65, .7)  # similarities that are asked for, one after the other, in too large a group
 
 def groups(
-    n: int,  # number of songs
-    pairs: np.ndarray | Sequence,  # (P,) of i, j, similarity, as `alike` gives them
-    largest: int = 12,  # a group of more songs is kept together by surer pairs only
-) -> np.ndarray:  # (n,) the smallest number in each song's group, its own where it stands alone
+    n:int,           # number of songs
+    pairs:np.ndarray|Sequence,    # (P,) of i, j, similarity, as `alike` gives them
+    largest:int=12,  # a group of more songs is kept together by surer pairs only
+)->np.ndarray:       # (n,) the smallest number in each song's group, its own where it stands alone
     "Join songs that are alike into groups."
     pairs = np.array([tuple(p) for p in pairs], float).reshape(-1, 3)
     edge, similarity = pairs[:, :2].astype(np.int64), pairs[:, 2]
     if len(edge) and not 0 <= edge.min() <= edge.max() < n:
-        raise ValueError(f"pairs name songs {edge.min()} to {edge.max()}, but there are {n}; "
-                         "give the number of sketches")
+        raise ValueError(f'pairs name songs {edge.min()} to {edge.max()}, but there are {n}; '
+                         'give the number of sketches')
     group = _join(n, edge)
     for sure in _SURER:
         size = np.bincount(group, minlength=n)[group[edge[:, 0]]]

@@ -11,7 +11,7 @@ from pathlib import Path
 
 # %% ../../nbs/000_files.atomic.ipynb #00000005
 def write_atomic(
-    path:str | os.PathLike,  # where the file goes
+    path:str|os.PathLike,    # where the file goes
     data:bytes,        # all of it
 )->None:
     "Write a file so that it is there whole or not at all."

@@ -13,23 +13,23 @@ from typing import NamedTuple
 # %% ../../nbs/003_files.folders.ipynb #00000005
 class Folder(NamedTuple):
     "What lies in a folder, sorted, without what is hidden."
-    path: Path
-    dirs: list[str]  # names of folders
-    midi: list[str]  # names of MIDI files
-    files: list[str]  # names of all other files
+    path:Path
+    dirs:list[str]   # names of folders
+    midi:list[str]   # names of MIDI files
+    files:list[str]  # names of all other files
 
 def look(
-    path: str | Path,
-) -> Folder:
+    path:str|Path,
+)->Folder:
     "See what lies in a folder."
     dirs, midi, files = [], [], []
     with os.scandir(path) as entries: found = sorted(entries, key=lambda e: e.name)
     for entry in found:
-        if entry.name.startswith(".") or entry.name == "__MACOSX": continue
+        if entry.name.startswith('.') or entry.name == '__MACOSX': continue
         try:
             if entry.is_dir(): dirs.append(entry.name)
             elif not entry.is_file(): continue
-            elif entry.name.lower().endswith((".mid", ".midi")): midi.append(entry.name)
+            elif entry.name.lower().endswith(('.mid', '.midi')): midi.append(entry.name)
             else: files.append(entry.name)
         except OSError: pass  # a link to itself, for one
     return Folder(Path(path), dirs, midi, files)
@@ -38,7 +38,7 @@ def look(
 class Visited:
     "The folders that were visited so far, by whatever name."
     def __init__(self,
-        path: str | Path,  # where it begins; all above it counts as visited
+        path:str|Path,  # where it begins; all above it counts as visited
     ):
         self.seen = {self._place(above) for above in Path(path).resolve().parents}
 
@@ -48,8 +48,8 @@ class Visited:
         return at.st_dev, at.st_ino
 
     def first_time(self,
-        path: str | Path,
-    ) -> bool:
+        path:str|Path,
+    )->bool:
         "Whether a folder is visited for the first time; from now on it was."
         place = self._place(path)
         new = place not in self.seen
@@ -57,8 +57,8 @@ class Visited:
         return new
 
 def midi_below(
-    path: str | Path,
-) -> list[Path]:
+    path:str|Path,
+)->list[Path]:
     "List the MIDI files in a folder and below it, depth first."
     visited, todo, found = Visited(path), [Path(path)], []
     while todo:
@@ -71,20 +71,20 @@ def midi_below(
 
 # %% ../../nbs/003_files.folders.ipynb #0000000d
 def csv_rows(
-    path: Path,  # commas, semicolons or tabs, in UTF-8
-) -> list[tuple[int, dict[str, str]]]:  # (line, values by column in lower case); [] without the file
+    path:Path,                        # commas, semicolons or tabs, in UTF-8
+)->list[tuple[int, dict[str, str]]]:  # (line, values by column in lower case); [] without the file
     "Read the rows of a CSV file."
     if not path.is_file(): return []
-    try: text = path.read_text(encoding="utf-8-sig")
+    try: text = path.read_text(encoding='utf-8-sig')
     except UnicodeDecodeError:
-        raise ValueError(f"{path}: not text in UTF-8; save it as CSV in UTF-8") from None
-    delimiter = max(",;\t", key=text.partition("\n")[0].count)
+        raise ValueError(f'{path}: not text in UTF-8; save it as CSV in UTF-8') from None
+    delimiter = max(',;\t', key=text.partition('\n')[0].count)
     reader, rows = csv.DictReader(io.StringIO(text), delimiter=delimiter), []
     try:
         for row in reader:
             said = {k.strip().lower(): v.strip() for k, v in row.items() if k and isinstance(v, str)}
             rows.append((reader.line_num, said))
     except csv.Error as e:
-        problem = f"line {reader.line_num} cannot be read ({e})"
-        raise ValueError(f"{path}: {problem}; save it again as CSV") from None
+        problem = f'line {reader.line_num} cannot be read ({e})'
+        raise ValueError(f'{path}: {problem}; save it again as CSV') from None
     return rows

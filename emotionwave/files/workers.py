@@ -17,12 +17,12 @@ from threadpoolctl import OpenBLASController, threadpool_limits
 # %% ../../nbs/002_files.workers.ipynb #00000005
 def _torch():
     "Torch, where this process has loaded it."
-    torch = sys.modules.get("torch")
-    return torch if hasattr(torch, "set_num_threads") else None
+    torch = sys.modules.get('torch')
+    return torch if hasattr(torch, 'set_num_threads') else None
 
 def _take_control():
     "Let this thread set OpenBLAS's threads, which threadpoolctl 3.8 leaves to the one that did so before."
-    take = getattr(OpenBLASController, "clear_controlling_thread", None)
+    take = getattr(OpenBLASController, 'clear_controlling_thread', None)
     if take: take(force=True)
 
 class _Limit:
@@ -39,7 +39,7 @@ class _Limit:
         with self.lock:
             if self.inside == 0:
                 _take_control()
-                self.blas = threadpool_limits(1, user_api="blas")
+                self.blas = threadpool_limits(1, user_api='blas')
                 self.torch_threads = torch and torch.get_num_threads()
             self.inside += 1
             if torch: torch.set_num_threads(1)  # counts for the calling thread alone
@@ -57,14 +57,14 @@ class _Limit:
 _limit = _Limit()
 
 @contextmanager
-def one_thread() -> Iterator[None]:
+def one_thread()->Iterator[None]:
     "Run a `with` block, or a function that this decorates, on one thread of numpy's BLAS and of torch."
     _limit.enter()
     try: yield
     finally: _limit.leave()
 
 # %% ../../nbs/002_files.workers.ipynb #0000000a
-_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
+_VARIABLES = ('OMP_NUM_THREADS', 'OPENBLAS_NUM_THREADS', 'MKL_NUM_THREADS', 'VECLIB_MAXIMUM_THREADS')
 _work = None  # what this worker does with a job
 
 def _end_with(parent):
@@ -73,15 +73,15 @@ def _end_with(parent):
     os._exit(1)
 
 def begin_worker(
-    parent: int,  # process that the worker belongs to, as `os.getpid` says it there
-    work: Callable | None = None,  # done with each job of `run_jobs`; None in a pool of another kind
-) -> None:
+    parent:int,                 # process that the worker belongs to, as `os.getpid` says it there
+    work:Callable|None=None,    # done with each job of `run_jobs`; None in a pool of another kind
+)->None:
     "Prepare a process of a pool: one thread for good, Ctrl-C left to the parent, and no life after it."
     global _limit, _work
     _limit, _work = _Limit(), work  # a fork may have copied the old limit's lock while another thread held it
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
-    os.environ.update(dict.fromkeys(_VARIABLES, "1"))
+    os.environ.update(dict.fromkeys(_VARIABLES, '1'))
     _take_control()
     threadpool_limits(1)
     _limit.enter()
@@ -91,16 +91,16 @@ def _do(job):
     return _work(*job)
 
 # %% ../../nbs/002_files.workers.ipynb #0000000c
-_METHOD = "fork" if sys.platform == "linux" else "spawn"  # how a worker starts
+_METHOD = 'fork' if sys.platform == 'linux' else 'spawn'  # how a worker starts
 
 def run_jobs(
-    work: Callable,  # called as `work(*job)`; it may carry much, as in `partial(work, weights=...)`
-    jobs: Sequence[tuple],  # what to call it with; each travels by itself
-    workers: int | None = None,  # processes; 1 works in this one, None takes every core
-) -> Iterator[tuple]:  # (job, what `work` returned), as jobs are done
+    work:Callable,            # called as `work(*job)`; it may carry much, as in `partial(work, weights=...)`
+    jobs:Sequence[tuple],     # what to call it with; each travels by itself
+    workers:int|None=None,    # processes; 1 works in this one, None takes every core
+)->Iterator[tuple]:           # (job, what `work` returned), as jobs are done
     "Do many jobs in several processes, each on one thread."
     workers = (os.cpu_count() or 1) if workers is None else workers
-    if workers < 1: raise ValueError(f"workers must be at least 1, got {workers}")
+    if workers < 1: raise ValueError(f'workers must be at least 1, got {workers}')
     if workers == 1 or len(jobs) < 2:
         for job in jobs:
             with one_thread(): result = work(*job)
@@ -112,6 +112,6 @@ def run_jobs(
         running = {pool.submit(_do, job): job for job in jobs}
         for done in as_completed(running): yield running.pop(done), done.result()
     except BrokenProcessPool:
-        raise RuntimeError("a worker process died, perhaps for want of memory; what was written is kept: "
-                           "run it again with fewer workers") from None
+        raise RuntimeError('a worker process died, perhaps for want of memory; what was written is kept: '
+                           'run it again with fewer workers') from None
     finally: pool.shutdown(cancel_futures=True)

@@ -82,8 +82,8 @@ class QuickDecoder:
         self.longest = max(self.longest, n)
 
     def _spans(self, count):
-        """Where each row that is fed stands: row, its ids among all (slice), first and last place in the cache,
-        and what its ids may look at (T, last), `None` for all before."""
+        """Where each row that is fed stands: row, its ids among all (slice), first and last place in the
+        cache, and what its ids may look at (T, last), `None` for all before."""
         spans, start = [], 0
         for row, (first, new) in enumerate(zip(self.length.tolist(), count.tolist())):
             if not new: continue

@@ -85,8 +85,10 @@ class Keep:
         return every, size(place[~kept]) + size(self.key[np.isin(self.key // KEY, every)] // KEY)
 
     def free(self, first, last, whole):
-        """Keys (steps, P) that may be struck at each step of some bars: none that a kept note holds down; and, but for what the input strikes there itself, none above a melody, none a semitone beside a kept note in any octave,
-        and of each degree that kept notes of the bar have, no other shade. In bars that are shown whole (K,) nothing where all that the input strikes is kept."""
+        """Keys (steps, P) that may be struck at each step of some bars: none that a kept note holds down;
+        and, but for what the input strikes there itself, none above a melody, none a semitone beside a kept
+        note in any octave, and of each degree that kept notes of the bar have, no other shade. In bars that
+        are shown whole (K,) nothing where all that the input strikes is kept."""
         start, every, lowest = self.part.start, np.arange(self.pitches), self.part.lowest
         step = lambda notes: start[notes[:, 0]] + notes[:, 1] - start[first]
         held, never, own = np.zeros((3, start[last] - start[first], self.pitches), bool)

@@ -164,7 +164,7 @@ class Lines:
 
     def due(self,
         rows,              # (r,) numbers of rows
-    )->np.ndarray:         # (3, r) position and pitch index of the kept note that comes next in the bar, -1 where none does; how many are still to come in it
+    )->np.ndarray:         # (3, r) position and pitch index of the next kept note, -1 for none; how many come
         "Find the next kept note of some rows."
         bar, here = self.bar[rows], np.maximum(self.position[rows], 0)
         if not len(self.keep.key): return np.full((3, len(bar)), [[-1], [-1], [0]])

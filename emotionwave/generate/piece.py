@@ -16,9 +16,11 @@ from ..music.tokens import Tokenizer
 # %% ../../nbs/090_generate.piece.ipynb #00000005
 def readable_meter(
     song:Song,
-)->Song:               # the same notes; bars of at most a quarter are counted together, bars of more than eight in equal parts, both about four quarters long; of a prime number of quarters, as 4/4
+)->Song:               # the same notes, in bars of more than a quarter and at most eight
     "Count very short bars together and very long ones in parts, for the model only."
     def numerator(num, den):
+        # bars of a quarter or less are merged; bars over eight quarters are split evenly, or treated as
+        # 4/4 if they can't be
         if num * 4 > 8 * den:
             parts = [k for k in range(2, num + 1) if num % k == 0]
             num //= min(parts, key=lambda k: abs(np.log(num / k / den)))
@@ -38,15 +40,15 @@ def step_start(
 @dataclass
 class Part:
     "What a decoder needs to know of the input, bar by bar."
-    opening: list              # (B,) lists of ids each bar starts with: Bar and TimeSig
-    notes: np.ndarray          # (N, 5) note table
-    seen: np.ndarray           # (N, 5) the same as the encoder may see it, spelled in major
-    room: np.ndarray           # (B,) most tokens a bar may take
-    long: np.ndarray           # (B,) bool, bars of more tokens than any that a model learns from
+    opening:list               # (B,) lists of ids each bar starts with: Bar and TimeSig
+    notes:np.ndarray           # (N, 5) note table
+    seen:np.ndarray            # (N, 5) the same as the encoder may see it, spelled in major
+    room:np.ndarray            # (B,) most tokens a bar may take
+    long:np.ndarray            # (B,) bool, bars of more tokens than any that a model learns from
     # name -> (B,) class of each bar or one class for all, the input's own; `None` is unknown
-    conditions: dict
-    start: np.ndarray          # (B+1,) steps from the beginning of the piece to each bar, and to its end
-    lowest: int                # MIDI pitch of pitch index 0
+    conditions:dict
+    start:np.ndarray           # (B+1,) steps from the beginning of the piece to each bar, and to its end
+    lowest:int                 # MIDI pitch of pitch index 0
 
     @classmethod
     def of(cls,

@@ -11,7 +11,9 @@ from ..music.texture import SUB_BEATS, sub_beat
 from ..music.tokens import DURATION, POSITION, TIMESIG, VELOCITY
 from .keep import KEY, PLACE, Keep
 from .lines import Lines, Next
-from .rules import Anchor, AsMany, Degrees, Dominant, EveryStroke, IdleLeading, NothingStrange, OneWay, Rising, Room, Rule, SameStrokes, WISH
+from .rules import (
+    Anchor, AsMany, Degrees, Dominant, EveryStroke, IdleLeading, NothingStrange,
+    OneWay, Rising, Room, Rule, SameStrokes, WISH)
 
 # %% ../../nbs/096_generate.requests.ipynb #00000007
 class Busy(Rule):

@@ -23,14 +23,14 @@ from .rules import GRAMMAR, LAW, WISH
 @dataclass(frozen=True)
 class Control:
     "How versions are drawn."
-    guidance: float            # of pitches
-    eased: float               # of all else
-    rules: tuple = ()          # `Rule`s, in the order in which they look
-    loud: bool = True          # whether new notes take the loudness of the input's
-    temperature: float = .7    # 0 for the likeliest
-    top_p: float = .95         # nucleus
+    guidance:float             # of pitches
+    eased:float                # of all else
+    rules:tuple=()             # `Rule`s, in the order in which they look
+    loud:bool=True             # whether new notes take the loudness of the input's
+    temperature:float=.7       # 0 for the likeliest
+    top_p:float=.95            # nucleus
     # ids fed at once, of which those not drawn yet are guessed, see `Draft`; 0 feeds what is drawn alone
-    draft: int = 24
+    draft:int=24
 
 # %% ../../nbs/097_generate.sampler.ipynb #00000007
 def apply_guidance(

@@ -81,7 +81,7 @@ def conditions_of(
 class Writing:
     "Versions of one piece while they are written, window by window."
     song:Song          # the input
-    tokenizer:Tokenizer# of the checkpoint
+    tokenizer:Tokenizer # of the checkpoint
     encoded:Any        # `Bars` of the input
     part:Part          # what the decoder needs to know of the input
     keep:Keep          # what stays as it is
@@ -92,7 +92,7 @@ class Writing:
     likeness:float
     candidates:int
     seed:int
-    without:tuple = () # names of rules and moves that are left out
+    without:tuple=()   # names of rules and moves that are left out
 
     def __post_init__(self):
         self.applied = set()  # names of rules that forbade something likely
@@ -199,12 +199,14 @@ class Result:
     valence:Any  # what was asked for, a float from 0. to 1., or a tuple of them when it changes on the way
     key:Key            # the input's key
     seed:int           # that it was drawn with
-    applied:tuple = () # names of rules that forbade something likely, and of moves that changed something
+    applied:tuple=()   # names of rules that forbade something likely, and of moves that changed something
 
     @cached_property
     def figures(self)->dict:
-        """What became of the piece: `valence` (before, after) as the listener hears it, the classifier that labels your own files and had no part in choosing notes;
-        `key` (before, after); `sim_chr` and `sim_grv`, how alike are the pitch classes and the onsets of each bar, 0 to 1; `notes` (before, after). Worked out when first asked for."""
+        """What became of the piece: `valence` (before, after) as the listener hears it, the classifier that
+        labels your own files and had no part in choosing notes; `key` (before, after); `sim_chr` and
+        `sim_grv`, how alike are the pitch classes and the onsets of each bar, 0 to 1; `notes` (before,
+        after). Worked out when first asked for."""
         both = self.source, self.song
         heard = tuple(round(float(p), 3) for p in load_listener().predict(list(both)))
         new = find_key(self.song)

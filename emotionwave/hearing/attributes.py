@@ -33,17 +33,17 @@ def energy(
 # %% ../../nbs/061_hearing.attributes.ipynb #0000000a
 class _Pieces(NamedTuple):
     "The notes of P pieces, one piece after the other."
-    first: np.ndarray     # (P,) the first note of each piece
-    count: np.ndarray     # (P,) notes of each piece, at least 1
-    tpq: np.ndarray       # (P,) ticks per quarter note
-    lead_s: np.ndarray    # (P,) from the beginning of the piece to its first note, seconds
-    piece: np.ndarray     # (N,) which piece a note is of
-    onset: np.ndarray     # (N,) ticks from the beginning of the piece
-    duration: np.ndarray  # (N,) ticks
-    start: np.ndarray     # (N,) seconds from the first note of the piece
-    end: np.ndarray       # (N,) the same
-    pitch: np.ndarray     # (N,)
-    velocity: np.ndarray  # (N,)
+    first:np.ndarray      # (P,) the first note of each piece
+    count:np.ndarray      # (P,) notes of each piece, at least 1
+    tpq:np.ndarray        # (P,) ticks per quarter note
+    lead_s:np.ndarray     # (P,) from the beginning of the piece to its first note, seconds
+    piece:np.ndarray      # (N,) which piece a note is of
+    onset:np.ndarray      # (N,) ticks from the beginning of the piece
+    duration:np.ndarray   # (N,) ticks
+    start:np.ndarray      # (N,) seconds from the first note of the piece
+    end:np.ndarray        # (N,) the same
+    pitch:np.ndarray      # (N,)
+    velocity:np.ndarray   # (N,)
 
     def part(self, a, b):
         "Only pieces `a` to `b - 1`."
@@ -264,10 +264,10 @@ def _register(n, tonic, strokes):
 # %% ../../nbs/061_hearing.attributes.ipynb #0000001b
 _DEGREES = '1 b2 2 b3 3 4 b5 5 b6 6 b7 7'.split()
 ATTRIBUTES = {
-    'seconds': 's, first onset to last end', 'notes': 'count', 'energy': '0..1, the original\'s',
+    'seconds': 's, first onset to last end', 'notes': 'count', 'energy': "0..1, the original's",
     'tempo': 'bpm, mean; means nothing in a performance', 'notes_per_beat': 'notes a quarter, as tempo',
     'offbeat': '0..1, share of onsets off the quarter, as tempo',
-    'major': '1 major, 0 minor, by `find_key`', 'clarity': '-1..1, correlation with the best key\'s profile',
+    'major': '1 major, 0 minor, by `find_key`', 'clarity': "-1..1, correlation with the best key's profile",
     'mode_clarity': '-2..2, best major less best minor correlation',
     'parallel_clarity': '-2..2, major less minor correlation on the tonic found',
     'relative_clarity': '-2..2, major less relative minor correlation of the key signature',
@@ -276,7 +276,7 @@ ATTRIBUTES = {
     'third': '-1..1, the same of 3 and b3',
     'sixth': '-1..1, the same of 6 and b6', 'seventh': '-1..1, the same of 7 and b7',
     **{f'degree_{i}': f'0..1, share of degree {d} above the tonic' for i, d in enumerate(_DEGREES)},
-    **{f'step_{i}': f'0..1, share of {i} semitones above the key signature\'s major tonic'
+    **{f'step_{i}': f"0..1, share of {i} semitones above the key signature's major tonic"
        for i in (0, 2, 4, 5, 7, 9, 11)},
     'polyphony': 'notes sounding, mean where any sounds',
     'silence': '0..1, share of eighths of a second without a note',
@@ -284,7 +284,7 @@ ATTRIBUTES = {
        for k in range(1, 7)},
     **{f'{k}_chords': f'0..1, share of seconds closest to a {k} triad' for k in _TRIADS},
     **{f'chord_{k}': f'0..1, share of seconds closest to {k} of the key' for k in _CHORDS},
-    'chord_fit': '0..1, share of a second\'s notes inside its triad',
+    'chord_fit': "0..1, share of a second's notes inside its triad",
     'brightness': '-1..1, fit of the best major less the best minor triad',
     'bass_tonic': '0..1, share of the bass on 1', 'bass_dominant': '0..1, on 5',
     'bass_sixth': '0..1, on b6 or 6',

@@ -19,8 +19,8 @@ from ..networks.beats import FPS, MAX_BEATS_S, MIN_BEAT_NOTES, activations
 # %% ../../nbs/060_hearing.beats.ipynb #00000005
 class Beats(NamedTuple):
     "Where the beats of a song are."
-    beat_s: np.ndarray    # (B,) seconds, rising
-    downbeat: np.ndarray  # (B,) bool, which start a bar
+    beat_s:np.ndarray     # (B,) seconds, rising
+    downbeat:np.ndarray   # (B,) bool, which start a bar
 
 # %% ../../nbs/060_hearing.beats.ipynb #0000000b
 def _played(song):
@@ -140,8 +140,8 @@ def track_bars(
 # %% ../../nbs/060_hearing.beats.ipynb #00000015
 @lru_cache(4)
 def load_beats(
-    folder:str | Path | None=None,  # holds model.safetensors and config.json; `None` is the shipped one
-)->tuple[dict, dict]:  # weights by name, and the configuration
+    folder:str|Path|None=None,  # holds model.safetensors and config.json; `None` is the shipped one
+)->tuple[dict, dict]:           # weights by name, and the configuration
     "Read the weights of a beat finder."
     from safetensors.numpy import load_file
     folder = Path(folder or MODELS / 'beats')
@@ -152,9 +152,9 @@ _CELLS = 4e7  # how many numbers the table of a batch may hold, 160 MB
 
 @one_thread()
 def find_beats(
-    songs:Song | list[Song],  # a `Song`, or a list of them, which is the fast way
-    folder:str | Path | None=None,  # weights; `None` for those that come with the package
-)->Beats | list[Beats]:  # empty where there are fewer than 16 notes, less than 2 seconds or more than 3 hours
+    songs:Song|list[Song],  # a `Song`, or a list of them, which is the fast way
+    folder:str|Path|None=None,  # weights; `None` for those that come with the package
+)->Beats|list[Beats]:  # empty where there are fewer than 16 notes, less than 2 seconds or more than 3 hours
     """Find the beats and downbeats of a song by its notes alone: neither its tempo map
     nor its meters are looked at."""
     if isinstance(songs, Song): return find_beats([songs], folder)[0]
@@ -174,8 +174,8 @@ def find_beats(
 
 # %% ../../nbs/060_hearing.beats.ipynb #0000001e
 def barred(
-    songs:Song | list[Song],  # a `Song`, or a list of them, which is the fast way
-)->Song | list[Song]:  # the same; performances on the grid "estimated", others unchanged
+    songs:Song|list[Song],  # a `Song`, or a list of them, which is the fast way
+)->Song|list[Song]:         # the same; performances on the grid "estimated", others unchanged
     "Lay performances on their estimated beats."
     if isinstance(songs, Song): return barred([songs])[0]
     out = list(songs)

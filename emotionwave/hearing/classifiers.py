@@ -87,7 +87,7 @@ class Classifier:
 
     @one_thread()
     def hear(self,
-        songs:Song | list[Song],  # one `Song` or a list of them, of any length
+        songs:Song|list[Song],    # one `Song` or a list of them, of any length
     )->Heard:          # of N songs
         "Say how probably people would call each song positive, and energetic."
         songs = [songs] if isinstance(songs, Song) else list(songs)
@@ -101,7 +101,7 @@ class Classifier:
         return Heard(*heard.T)
 
     def predict(self,
-        songs:Song | list[Song],  # as for `hear`
+        songs:Song|list[Song],    # as for `hear`
     )->np.ndarray:     # (N,) P(positive valence), 0..1; NaN for a song of fewer than 8 notes
         "Say how probably people would call each song positive."
         return self.hear(songs).valence
@@ -115,7 +115,7 @@ class Classifier:
         return f'{self.kind} {h.hexdigest()[:16]}'
 
     def save(self,
-        folder:str | Path,  # made if it is not there
+        folder:str|Path,  # made if it is not there
     )->None:
         "Write `config.json` and `model.safetensors`, each whole or not at all."
         from safetensors.numpy import save
@@ -127,7 +127,7 @@ class Classifier:
 
     @classmethod
     def load(cls,
-        folder:str | Path,  # as `save` wrote it
+        folder:str|Path,  # as `save` wrote it
     )->'Classifier':
         "Read a classifier back; nothing is unpickled."
         from safetensors.numpy import load
@@ -185,13 +185,13 @@ class Listener(Labeller):
 
 # %% ../../nbs/065_hearing.classifiers.ipynb #00000012
 def load_labeller(
-    folder:str | Path | None=None,  # None: the one that ships with the package
+    folder:str|Path|None=None,  # None: the one that ships with the package
 )->Labeller:
     "Load the classifier that labels training data."
     return Labeller.load(MODELS / 'labeller' if folder is None else folder)
 
 def load_listener(
-    folder:str | Path | None=None,  # None: the one that ships with the package
+    folder:str|Path|None=None,  # None: the one that ships with the package
 )->Listener:
     """Load the most accurate classifier, for your own files; not for labelling training
     data, and never for judging."""
@@ -227,15 +227,15 @@ class Judge(Classifier):
         return votes * self.weights['stack'][:, 0] + self.weights['stack'][:, 1]
 
 def load_judge(
-    folder:str | Path | None=None,  # None: the one that ships with the package
+    folder:str|Path|None=None,  # None: the one that ships with the package
 )->Judge:
     "Load the classifier that judges what a model makes; it has not seen the labeller's clips."
     return Judge.load(MODELS / 'judge' if folder is None else folder)
 
 # %% ../../nbs/065_hearing.classifiers.ipynb #0000001b
 def hear(
-    songs:Song | list[Song],  # one `Song` or a list of them, of any length
-    classifier:Classifier | None=None,  # None: the listener
+    songs:Song|list[Song],    # one `Song` or a list of them, of any length
+    classifier:Classifier|None=None,    # None: the listener
 )->Heard:              # valence, arousal, quadrants and quadrant of N songs
     "Hear how songs feel."
     return (load_listener() if classifier is None else classifier).hear(songs)
@@ -261,7 +261,7 @@ def barless(
     return attributes_table(songs)[:, [attribute_names.index(name) for name in BARLESS]]
 
 def load_opinion(
-    folder:str | Path | None=None,  # `None` for the one that ships with the package
+    folder:str|Path|None=None,  # `None` for the one that ships with the package
 )->Opinion:
     "Load the second opinion."
     return Opinion.load(MODELS / 'opinion' if folder is None else folder)

@@ -44,7 +44,7 @@ class Explanation:
         return table.sort_values('part', key=abs, ascending=False)
 
     def plot(self,
-        axes:tuple | None=None,  # two matplotlib axes, for P and for the parts; None makes new ones
+        axes:tuple|None=None,    # two matplotlib axes, for P and for the parts; None makes new ones
     )->tuple:          # those axes
         "Draw P(positive) along the bars, and under it the five strongest groups' parts."
         import matplotlib.pyplot as plt
@@ -95,7 +95,7 @@ def _around_bars(song, around, most):
 # %% ../../nbs/066_hearing.explanations.ipynb #00000007
 def explain(
     song:Song,         # at least 8 notes
-    classifier:Labeller | None=None,  # a `Labeller` or `Listener`; None: the listener
+    classifier:Labeller|None=None,    # a `Labeller` or `Listener`; None: the listener
     around:int=4,      # bars heard together for the curve; more where they have fewer than 8 notes
     most:int=128,      # points of the curve; a longer song is asked every second, third .. bar
 )->Explanation:

@@ -66,7 +66,7 @@ class Notes:
         "Log seconds (N,) that notes are held."
         return np.log(np.clip(self.held, .02, 8))
 
-    def shares(self, bins:np.ndarray, kinds:int, song:np.ndarray, weight:np.ndarray | None=None)->np.ndarray:
+    def shares(self, bins:np.ndarray, kinds:int, song:np.ndarray, weight:np.ndarray|None=None)->np.ndarray:
         "Histogram (S, kinds) of `bins` (M,) int in rows that sum to 1, or to 0 where there is nothing."
         counts = np.bincount(song * kinds + bins, weight, self.songs * kinds).reshape(self.songs, kinds)
         return counts / np.maximum(counts.sum(1, keepdims=True), 1e-9)
@@ -518,7 +518,7 @@ def _measure(parts):
 
 def measure_features(
     # list of N Songs of at least one note each, of any length, or of (4, n) arrays as from `in_seconds`
-    songs:list[Song | np.ndarray],
+    songs:list[Song|np.ndarray],
 )->np.ndarray:         # (N, F) float64, in the order of `feature_names`, always finite
     "Measure hundreds of musical features of many songs at once."
     parts = [in_seconds(s) if isinstance(s, Song) else np.asarray(s, float) for s in songs]

@@ -13,25 +13,24 @@ from pathlib import Path
 import numpy as np
 from ..files.atomic import write_atomic
 from ..files.workers import one_thread
-from ..music.song import Song
 from ..music.read import read_song
 from ..music.keys import find_key
 from ..music.tokens import TokenConfig, Tokenizer
 from .classifiers import MIN_NOTES, Classifier, Labeller, load_labeller, load_listener
 
 # %% ../../nbs/067_hearing.labels.ipynb #00000005
-_ENDINGS = (".mid", ".midi", ".kar")
+_ENDINGS = ('.mid', '.midi', '.kar')
 _AT_ONCE = 64  # files that are heard together
 
 def _midi_files(paths):
     "All MIDI files that are named, or lie in folders that are named."
     files = []
     for path in map(Path, [paths] if isinstance(paths, (str, Path)) else paths):
-        if not path.exists(): raise FileNotFoundError(f"{path}: no such file or folder")
+        if not path.exists(): raise FileNotFoundError(f'{path}: no such file or folder')
         found = [path]
         if path.is_dir():
-            found = sorted(p for p in path.rglob("*") if p.suffix.lower() in _ENDINGS and p.is_file())
-        if not found: raise FileNotFoundError(f"{path}: no MIDI files in this folder")
+            found = sorted(p for p in path.rglob('*') if p.suffix.lower() in _ENDINGS and p.is_file())
+        if not found: raise FileNotFoundError(f'{path}: no MIDI files in this folder')
         files += found
     return files
 
@@ -41,11 +40,11 @@ def _read(file):
                probabilities=None, problem=None)
     try: song = read_song(file)
     except Exception as e:  # one bad file must not stop the others
-        return row | dict(problem=str(e).removeprefix(f"{file}: ")), None
+        return row | dict(problem=str(e).removeprefix(f'{file}: ')), None
     notes = len(song)
     if notes >= MIN_NOTES: return row | dict(notes=notes, key=str(find_key(song))), song
     counted = f"{notes} note{'s' * (notes != 1)}, {MIN_NOTES} are needed"
-    return row | dict(notes=notes, problem=f"too short to judge: {counted}"), None
+    return row | dict(notes=notes, problem=f'too short to judge: {counted}'), None
 
 @one_thread()
 def _rows_of(files, classifier):
@@ -59,10 +58,10 @@ def _rows_of(files, classifier):
     return [row for row, _ in read]
 
 def label_files(
-    paths: str | Path | list,  # MIDI files, and folders of them, which are searched
-    classifier: Classifier | None = None,  # None: the listener
-    callback: Callable | None = None,  # called with how many files are done, and how many there are
-) -> list[dict]:  # file, notes, key, valence, arousal (0..1), quadrant (1..4), probabilities (4), problem
+    paths:str|Path|list,  # MIDI files, and folders of them, which are searched
+    classifier:Classifier|None=None,  # None: the listener
+    callback:Callable|None=None,  # called with how many files are done, and how many there are
+)->list[dict]:  # file, notes, key, valence, arousal (0..1), quadrant (1..4), probabilities (4), problem
     "Hear MIDI files and folders of them; what isn't known of a file is None."
     classifier = load_listener() if classifier is None else classifier
     files, rows = _midi_files(paths), []
@@ -75,7 +74,7 @@ def label_files(
 def _songs_of(table, tokenizer, is_relative):
     "Songs of a shard's rows, at their own pitch and tempo; relative ids are in C, beside them is the tonic."
     songs = []
-    for ids, tonic, bpm in zip(*(table[k].to_pylist() for k in ("ids", "tonic", "bpm"))):
+    for ids, tonic, bpm in zip(*(table[k].to_pylist() for k in ('ids', 'tonic', 'bpm'))):
         song = tokenizer.decode(np.array(ids, np.int64))
         is_moved = is_relative and tonic is not None
         up = (tonic + 6) % 12 - 6 if is_moved else 0  # as far as the tokenizer moved it
@@ -93,12 +92,12 @@ def _with_column(table, name, values):
 
 def _fill_in(table, asked, heard):
     "The table with what was heard in the rows `asked`, where people said nothing."
-    for target, by in (("valence", "label_source"), ("arousal", "arousal_source")):
+    for target, by in (('valence', 'label_source'), ('arousal', 'arousal_source')):
         if not {target, by} <= set(table.column_names): continue
         values, said = table[target].to_pylist(), table[by].to_pylist()
         for row, p in zip(asked, getattr(heard, target).tolist()):
-            if said[row] not in (None, "labeller"): continue
-            values[row], said[row] = (p, "labeller") if p == p else (None, None)  # NaN: too short
+            if said[row] not in (None, 'labeller'): continue
+            values[row], said[row] = (p, 'labeller') if p == p else (None, None)  # NaN: too short
         table = _with_column(_with_column(table, target, values), by, said)
     return table
 
@@ -106,73 +105,73 @@ def _fill_in(table, asked, heard):
 def _shard_info(path):
     "What a shard says about itself."
     import pyarrow.parquet as pq
-    return json.loads((pq.read_schema(path).metadata or {}).get(b"emotionwave", b"{}"))
+    return json.loads((pq.read_schema(path).metadata or {}).get(b'emotionwave', b'{}'))
 
 @one_thread()
 def _label_shard(path, labeller, tokenizer, is_relative):
     "Label one shard in place; returns how many fragments were heard, and how many people had labelled."
     import pyarrow as pa, pyarrow.parquet as pq
     table, info = pq.read_table(path), _shard_info(path)
-    sources = table["label_source"].to_pylist()
-    asked = [row for row, source in enumerate(sources) if source in (None, "labeller")]
+    sources = table['label_source'].to_pylist()
+    asked = [row for row, source in enumerate(sources) if source in (None, 'labeller')]
     songs = _songs_of(table.take(pa.array(asked, pa.int64())), tokenizer, is_relative)
     table = _fill_in(table, asked, labeller.hear(songs))
-    labels = Counter(source for source in table["label_source"].to_pylist() if source is not None)
+    labels = Counter(source for source in table['label_source'].to_pylist() if source is not None)
     info |= dict(labelled_by=labeller.fingerprint, labels=dict(sorted(labels.items())))
-    table = table.replace_schema_metadata({"emotionwave": json.dumps(info, sort_keys=True)})
+    table = table.replace_schema_metadata({'emotionwave': json.dumps(info, sort_keys=True)})
     words, sink = [f.name for f in table.schema if pa.types.is_string(f.type)], pa.BufferOutputStream()
-    pq.write_table(table, sink, compression="zstd", use_dictionary=words)
+    pq.write_table(table, sink, compression='zstd', use_dictionary=words)
     write_atomic(path, sink.getvalue().to_pybytes())
     return len(asked), len(table) - len(asked)
 
 def _summed_up(folder, about):
     "What dataset.json should say, by the labels that the shards hold: counts by corpus, and who labelled."
     import pyarrow.parquet as pq
-    labels, labelled_by = {corpus: Counter() for corpus in about["corpora"]}, set()
-    for name in about["shards"]:
-        said = pq.read_table(folder / name, columns=["corpus", "label_source"])
-        for corpus, source in zip(said["corpus"].to_pylist(), said["label_source"].to_pylist()):
+    labels, labelled_by = {corpus: Counter() for corpus in about['corpora']}, set()
+    for name in about['shards']:
+        said = pq.read_table(folder / name, columns=['corpus', 'label_source'])
+        for corpus, source in zip(said['corpus'].to_pylist(), said['label_source'].to_pylist()):
             if source is not None: labels[corpus][source] += 1
-        labelled_by.add(_shard_info(folder / name).get("labelled_by"))
+        labelled_by.add(_shard_info(folder / name).get('labelled_by'))
     corpora = {}
-    for corpus, facts in about["corpora"].items():
+    for corpus, facts in about['corpora'].items():
         corpora[corpus] = facts | dict(labels=dict(sorted(labels[corpus].items())))
-    about = {k: v for k, v in about.items() if k != "labelled_by"} | dict(corpora=corpora)
+    about = {k: v for k, v in about.items() if k != 'labelled_by'} | dict(corpora=corpora)
     is_one = len(labelled_by) == 1 and None not in labelled_by
     return about | (dict(labelled_by=labelled_by.pop()) if is_one else {})
 
 # %% ../../nbs/067_hearing.labels.ipynb #0000000c
 def _about(folder):
     "What dataset.json says of a folder, all of whose shards are there."
-    if not (folder / "dataset.json").is_file():
+    if not (folder / 'dataset.json').is_file():
         raise FileNotFoundError(f'{folder}: no dataset.json; give a folder that "emotionwave format" wrote')
-    about = json.loads((folder / "dataset.json").read_text())
-    for path in (folder / name for name in about["shards"]):
+    about = json.loads((folder / 'dataset.json').read_text())
+    for path in (folder / name for name in about['shards']):
         if path.is_file(): continue
         hint = 'run "emotionwave format" again, it writes only what is missing'
-        raise FileNotFoundError(f"{path}: a shard is missing; {hint}")
+        raise FileNotFoundError(f'{path}: a shard is missing; {hint}')
     return about
 
 def label_dataset(
-    folder: str | Path,  # as `emotionwave.data.format.format_corpora` wrote it
-    labeller: Labeller | None = None,  # None: the one that ships
-    callback: Callable | None = None,  # called with a shard's name, how many are done, and how many there are
-) -> dict:  # shards; fragments labelled now, and kept as people labelled them; shards skipped, done before
+    folder:str|Path,  # as `emotionwave.data.format.format_corpora` wrote it
+    labeller:Labeller|None=None,  # None: the one that ships
+    callback:Callable|None=None,  # called with a shard's name, how many are done, and how many there are
+)->dict:  # shards; fragments labelled now, and kept as people labelled them; shards skipped, done before
     "Label every fragment of a formatted corpus that people did not label."
     labeller, folder = load_labeller() if labeller is None else labeller, Path(folder)
     about = _about(folder)
-    tokenizer = Tokenizer(TokenConfig.from_json(about["tokens"]))
-    is_relative = about["config"].get("key_relative", True)
-    done = dict(shards=len(about["shards"]), labelled=0, kept=0, skipped=0)
+    tokenizer = Tokenizer(TokenConfig.from_json(about['tokens']))
+    is_relative = about['config'].get('key_relative', True)
+    done = dict(shards=len(about['shards']), labelled=0, kept=0, skipped=0)
     try:
-        for i, name in enumerate(about["shards"]):
-            if _shard_info(folder / name).get("labelled_by") == labeller.fingerprint: done["skipped"] += 1
+        for i, name in enumerate(about['shards']):
+            if _shard_info(folder / name).get('labelled_by') == labeller.fingerprint: done['skipped'] += 1
             else:
                 heard, kept = _label_shard(folder / name, labeller, tokenizer, is_relative)
-                done["labelled"] += heard
-                done["kept"] += kept
-            if callback: callback(name, i + 1, done["shards"])
+                done['labelled'] += heard
+                done['kept'] += kept
+            if callback: callback(name, i + 1, done['shards'])
     finally:  # right also when it was stopped
-        text = json.dumps(_summed_up(folder, about), indent=1, sort_keys=True) + "\n"
-        write_atomic(folder / "dataset.json", text.encode())
+        text = json.dumps(_summed_up(folder, about), indent=1, sort_keys=True) + '\n'
+        write_atomic(folder / 'dataset.json', text.encode())
     return done

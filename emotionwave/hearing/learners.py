@@ -11,7 +11,7 @@ import hashlib
 import numpy as np
 
 # %% ../../nbs/064_hearing.learners.ipynb #00000007
-def sigmoid(z:float | np.ndarray)->float | np.ndarray:
+def sigmoid(z:float|np.ndarray)->float|np.ndarray:
     "Probability of log odds `z`; never quite 0 or 1."
     return 1 / (1 + np.exp(-np.clip(z, -30, 30)))
 
@@ -169,7 +169,7 @@ def name_hash(text:str)->int:
 
 def deal(
     song:list[str],    # (N,) piece of each clip
-    series:list[str] | None=None,  # (N,) series of games, '' for none; None: all ''
+    series:list[str]|None=None,    # (N,) series of games, '' for none; None: all ''
     folds:int=10,
 )->np.ndarray:         # (N,) 0..folds - 1
     "Deal clips to folds: by series where there is one, else by song."

@@ -36,7 +36,8 @@ def new_network(
 
 # %% ../../nbs/030_learn.checkpoint.ipynb #00000009
 def _beside(folder):
-    "Where a new checkpoint is written and an old one waits, beside `folder`, which may be one without a name of its own, as `.` and `..` are."
+    """Where a new checkpoint is written and an old one waits, beside `folder`, which may be one without a
+    name of its own, as `.` and `..` are."""
     whole = Path(os.path.abspath(folder))
     return [whole.parent / f'.{whole.name}.{age}' for age in ('new', 'old')]
 
@@ -49,7 +50,8 @@ def save_folder(
     "Write a checkpoint's files so that all are there or none; a full disk leaves the older ones."
     folder = Path(folder)
     temp, old = _beside(folder)
-    if not folder.exists() and _whole(temp): temp.rename(folder)   # the last save was cut off between its renames
+    # the last save was cut off between its renames
+    if not folder.exists() and _whole(temp): temp.rename(folder)
     shutil.rmtree(temp, ignore_errors=True)
     temp.mkdir(parents=True)
     try:
@@ -95,7 +97,8 @@ def find_checkpoint(
     folder = Path(folder)
     for f in (folder, *_beside(folder)):
         if _whole(f): return f
-    raise FileNotFoundError(f'{folder}: no checkpoint (a folder with config.json and model.safetensors); give the folder that training wrote')
+    raise FileNotFoundError(f'{folder}: no checkpoint (a folder with config.json and model.safetensors); '
+                            'give the folder that training wrote')
 
 def read_facts(
     folder,            # of a checkpoint of any network
@@ -122,36 +125,51 @@ def load_checkpoint(
     folder,            # a checkpoint's folder
     device='cpu',      # where the model goes
 )->tuple:              # `EmotionVAE` or `PaperVAE` in eval mode, `Tokenizer`, training facts (dict)
-    "Read a checkpoint; raises one clear error for a folder that is none, or that was made with another vocabulary."
+    """Read a checkpoint; raises one clear error for a folder that is none, or that was
+    made with another vocabulary."""
     from safetensors.torch import load_file
     folder = find_checkpoint(folder)
     try:
         config = json.loads((folder / 'config.json').read_text())
-        if config.get('format') != 1: raise ValueError(f'checkpoint format {config.get("format")} is not known to this version; update emotionwave')
+        if config.get('format') != 1:
+            raise ValueError(f'checkpoint format {config.get("format")} is not known to this version; '
+                             'update emotionwave')
         sizes, network = _classes(config.get('network'))
-        tokenizer, model = Tokenizer(TokenConfig.from_json(config['tokens'])), network(sizes(**config['model']))
+        tokenizer = Tokenizer(TokenConfig.from_json(config['tokens']))
+        model = network(sizes(**config['model']))
         if tokenizer.fingerprint != config['fingerprint']:
-            raise ValueError(f"made with vocabulary {config['fingerprint']}, this version makes {tokenizer.fingerprint}; use the version it was trained with")
-        if len(tokenizer) != model.config.vocab: raise ValueError(f'checkpoint has {model.config.vocab} tokens, its vocabulary {len(tokenizer)}')
+            raise ValueError(f'made with vocabulary {config["fingerprint"]}, this version makes '
+                             f'{tokenizer.fingerprint}; use the version it was trained with')
+        if len(tokenizer) != model.config.vocab:
+            raise ValueError(f'checkpoint has {model.config.vocab} tokens, its vocabulary {len(tokenizer)}')
         weights = load_file(folder / 'model.safetensors')
         model.load_state_dict({k: v.float() for k, v in weights.items()})
-    except (KeyError, TypeError, AttributeError, json.JSONDecodeError) as e: raise ValueError(f'{folder}: config.json is not that of an EmotionWave checkpoint ({type(e).__name__}: {e})') from None
+    except (KeyError, TypeError, AttributeError, json.JSONDecodeError) as e:
+        raise ValueError(f'{folder}: config.json is not that of an EmotionWave checkpoint '
+                         f'({type(e).__name__}: {e})') from None
     except ValueError as e: raise ValueError(f'{folder}: {e}') from None
-    except Exception as e: raise ValueError(f'{folder}: model.safetensors does not fit config.json or is damaged ({str(e).splitlines()[0][:120]})') from None
+    except Exception as e:
+        raise ValueError(f'{folder}: model.safetensors does not fit config.json or is damaged '
+                         f'({str(e).splitlines()[0][:120]})') from None
     return model.eval().to(device), tokenizer, config['training']
 
 # %% ../../nbs/030_learn.checkpoint.ipynb #00000010
 def grown(
     model:EmotionVAE,
-    conditions:dict,   # name -> classes, all that the new one shall have; those it has already stay as they are
+    # name -> classes, all that the new one shall have; those it has already stay as they are
+    conditions:dict,
 )->EmotionVAE:         # another network; it computes the same until it is trained
     "Give a network further conditions."
     with torch.random.fork_rng(devices=()):
-        torch.manual_seed(0)                                                  # what begins anew begins the same every time
+        torch.manual_seed(0)  # what begins anew begins the same every time
         new = EmotionVAE(replace(model.config, conditions={**conditions, **model.config.conditions}))
     weights = model.state_dict()
     columns = torch.zeros_like(new.conditions.weight)
-    for name in model.config.conditions: columns[:, condition_slice(new.config, name)] = weights['conditions.weight'][:, condition_slice(model.config, name)]
-    fresh = {k: v for k, v in new.state_dict().items() if k.startswith('eavesdropper') and v.shape != getattr(weights.get(k), 'shape', None)}   # has more to listen for
+    for name in model.config.conditions:
+        here, there = condition_slice(model.config, name), condition_slice(new.config, name)
+        columns[:, there] = weights['conditions.weight'][:, here]
+    # the adversary has more to listen for
+    heard = {k: v for k, v in new.state_dict().items() if k.startswith('eavesdropper')}
+    fresh = {k: v for k, v in heard.items() if v.shape != getattr(weights.get(k), 'shape', None)}
     new.load_state_dict({**weights, 'conditions.weight': columns, **fresh})
     return new.train(model.training)

@@ -90,7 +90,7 @@ with 95 % intervals over songs. The second opinion hears attributes alone, perpl
 {figures}
 ```
 
-**Limits.** It hears eight bars at a time. Performances that were recorded against no click are laid on beats that are found in them, wrongly at times. The judge is a classifier, not a listener; `nbs/122_recipes.hearing.ipynb` measures how often it agrees with people.
+**Limits.** It hears eight bars at a time. Performances that were recorded against no click are laid on beats that are found in them, wrongly at times. The judge is a classifier, not a listener; `nbs/065_hearing.classifiers.ipynb` measures how often it agrees with people.
 """
 
 def _card(folder):

@@ -13,9 +13,9 @@ from .song import Song
 # %% ../../nbs/013_music.keys.ipynb #00000005
 class Key(NamedTuple):
     "A key, and how clearly it was heard."
-    tonic: int      # pitch class of the tonic, 0 C to 11 B
-    mode: str       # "major" or "minor"
-    clarity: float  # correlation with the key's profile less that of the best key of another tonic, 0 and up
+    tonic:int       # pitch class of the tonic, 0 C to 11 B
+    mode:str        # "major" or "minor"
+    clarity:float   # correlation with the key's profile less that of the best key of another tonic, 0 and up
     def __str__(self): return f'{"C Db D Eb E F Gb G Ab A Bb B".split()[self.tonic]} {self.mode}'
 
 # degrees of major and minor: Bellman (2005) after Budge (1943), Temperley (2007) by Kostka and Payne,

@@ -17,7 +17,7 @@ STEPS = 7 * 11                                  # diatonic steps of all MIDI pit
 
 # %% ../../nbs/014_music.modes.ipynb #00000006
 def step_of(
-    pitch:int | np.ndarray,  # key-relative MIDI pitches
+    pitch:int|np.ndarray,    # key-relative MIDI pitches
 )->np.ndarray:         # diatonic steps, seven an octave
     "Forget accidentals: a major and a minor third are the same step."
     return pitch // 12 * 7 + np.array(DEGREE)[pitch % 12]
@@ -28,7 +28,7 @@ _SPELL = np.array([[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 11], [0, 1, 2, 4, 3, 5, 6,
 
 def spell_major(
     notes:np.ndarray,  # (..., N, 5) note tables, key-relative, -1 is padding
-    minor:bool | np.ndarray,  # bool or (...,) bool, which pieces are in minor
+    minor:bool|np.ndarray,    # bool or (...,) bool, which pieces are in minor
     lowest:int=15,     # MIDI pitch of pitch index 0
 )->np.ndarray:         # a copy whose pitches don't tell the mode
     "Spell note tables in major."
@@ -40,7 +40,7 @@ def spell_major(
 # %% ../../nbs/014_music.modes.ipynb #0000000e
 def swap_mode(
     song:Song,
-    key:Key | None=None,  # its `Key`; None: found by `find_key`
+    key:Key|None=None,    # its `Key`; None: found by `find_key`
 )->Song:               # the same piece in the parallel minor, or major
     "Move degrees 3, 6 and 7 of a piece to the parallel mode."
     key = find_key(song) if key is None else key

@@ -178,7 +178,7 @@ def _mend(data):
 
 # %% ../../nbs/012_music.read.ipynb #00000011
 def read_song(
-    path:str | os.PathLike,  # a MIDI file, whatever its extension
+    path:str|os.PathLike,    # a MIDI file, whatever its extension
 )->Song:               # at least one note; named after its first named track, else its file
     "Read a MIDI file into a `Song`."
     path = Path(path)
@@ -262,7 +262,7 @@ def as_song(
 # %% ../../nbs/012_music.read.ipynb #00000016
 def save(
     song:Song,
-    path:str | os.PathLike,  # where the .mid file goes; replaced if it is there
+    path:str|os.PathLike,  # where the .mid file goes; replaced if it is there
 )->None:
     "Write a `Song` as a MIDI file."
     write_atomic(path, bytes(to_symusic(unlap(song)).dumps_midi()))

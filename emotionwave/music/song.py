@@ -23,24 +23,24 @@ _COLUMNS = (dict.fromkeys('onset duration pitch velocity tempo_tick meter_tick m
 @dataclass(frozen=True, eq=False)
 class Song:
     "One piano piece as numpy columns, in the ticks of its file."
-    onset: np.ndarray = ()          # (N,) start of each note, ticks from the beginning
-    duration: np.ndarray = ()       # (N,) length of each note, ticks, at least 1
-    pitch: np.ndarray = ()          # (N,) MIDI pitch, 0 to 127 (60 is middle C)
-    velocity: np.ndarray = ()       # (N,) loudness, 1 to 127
-    tpq: int = 480                  # ticks per quarter note
-    tempo_tick: np.ndarray = (0,)   # (T,) where each tempo starts, ticks, the first at 0
-    tempo_bpm: np.ndarray = (120.,) # (T,) quarter notes per minute, rounded as a MIDI file stores them
-    meter_tick: np.ndarray = (0,)   # (M,) where each meter starts, ticks, the first at 0
-    meter_num: np.ndarray = (4,)    # (M,) beats of a bar
-    meter_den: np.ndarray = (4,)    # (M,) which note value is a beat: 4 a quarter, 8 an eighth
-    pedal_tick: np.ndarray = ()     # (P,) where the sustain pedal (controller 64) moves, ticks
-    pedal_value: np.ndarray = ()    # (P,) its position, 0 to 127, down from 64
-    name: str = ''                  # title, from the file's first named track, else the file's stem
+    onset:np.ndarray=()             # (N,) start of each note, ticks from the beginning
+    duration:np.ndarray=()          # (N,) length of each note, ticks, at least 1
+    pitch:np.ndarray=()             # (N,) MIDI pitch, 0 to 127 (60 is middle C)
+    velocity:np.ndarray=()          # (N,) loudness, 1 to 127
+    tpq:int=480                     # ticks per quarter note
+    tempo_tick:np.ndarray=(0,)      # (T,) where each tempo starts, ticks, the first at 0
+    tempo_bpm:np.ndarray=(120.,)    # (T,) quarter notes per minute, rounded as a MIDI file stores them
+    meter_tick:np.ndarray=(0,)      # (M,) where each meter starts, ticks, the first at 0
+    meter_num:np.ndarray=(4,)       # (M,) beats of a bar
+    meter_den:np.ndarray=(4,)       # (M,) which note value is a beat: 4 a quarter, 8 an eighth
+    pedal_tick:np.ndarray=()        # (P,) where the sustain pedal (controller 64) moves, ticks
+    pedal_value:np.ndarray=()       # (P,) its position, 0 to 127, down from 64
+    name:str=''                     # title, from the file's first named track, else the file's stem
     # what bars rest on: "score" the file's own, "performance" a placeholder, "estimated" beats found by ear
-    grid: str = 'score'
+    grid:str='score'
     # (N,) bool: notes of the upper of a file's two tracks, as pianists' files have one for each hand; `None`
     # where there aren't two, and where onsets were changed; counts for nothing in ==
-    right: np.ndarray = None
+    right:np.ndarray=None
 
     def __post_init__(self):
         put = lambda k, v: object.__setattr__(self, k, v)
@@ -141,7 +141,7 @@ def _check_grid(grid):
 # %% ../../nbs/010_music.song.ipynb #0000000a
 def seconds(
     song:Song,         # the song whose tempo map counts
-    ticks:int | np.ndarray,  # tick or array of ticks
+    ticks:int|np.ndarray,    # tick or array of ticks
 )->np.ndarray:         # the same moments in seconds from the beginning
     "Convert ticks to seconds."
     # (T,) microseconds; with them whole numbers of 1 / tpq microseconds add up exactly
@@ -156,7 +156,7 @@ def seconds(
 # %% ../../nbs/010_music.song.ipynb #0000000b
 def ticks_at(
     song:Song,         # the song whose tempo map counts
-    start_s:float | np.ndarray,  # moment or array of moments, seconds from the beginning
+    start_s:float|np.ndarray,    # moment or array of moments, seconds from the beginning
 )->np.ndarray:         # nearest ticks, int64
     "Convert seconds to ticks, the inverse of `seconds`."
     per_tick = 60 / (song.tempo_bpm * song.tpq)

@@ -34,7 +34,7 @@ TEMPO_BOUNDS = (60, 75, 90, 105, 120, 135, 150)  # bpm between the eight classes
 def tempo_class(
     bpm:float,         # quarter notes a minute
     grid:str='score',  # a performance's tempo is a placeholder, so unknown
-)->int | None:         # class from 0 to 7, or `None`
+)->int|None:           # class from 0 to 7, or `None`
     "Put a tempo into its class."
     return None if grid == 'performance' else int(np.searchsorted(TEMPO_BOUNDS, bpm, 'right'))
 
@@ -43,8 +43,8 @@ RHYTHM_BOUNDS = (.2, .25, .32, .38, .44, .5, .63)      # between the eight class
 POLYPHONY_BOUNDS = (2.63, 3.06, 3.5, 4, 4.63, 5.44, 6.44)  # between the eight classes of polyphony
 
 def sub_beat(
-    position:int | np.ndarray,  # steps from the bar line
-    steps:int | np.ndarray,  # length of the bar, steps
+    position:int|np.ndarray,    # steps from the bar line
+    steps:int|np.ndarray,    # length of the bar, steps
 )->np.ndarray:         # from 0
     "Find which of the sub-beats of its bar a place belongs to."
     return np.minimum(np.floor(np.asarray(position) * SUB_BEATS / steps + .5), SUB_BEATS - 1).astype(np.int64)
@@ -55,7 +55,7 @@ def rhythm_polyphony(
     duration:np.ndarray,  # (N,) steps
     steps:np.ndarray,  # (K,) length of each bar, steps
     # (K,) the bar after the last in which a note of bar k may sound; `None` for all
-    last:np.ndarray | None=None,
+    last:np.ndarray|None=None,
 )->tuple:              # rhythmic intensity (K,) 0..1, and polyphony (K,) notes
     "Measure how busy and how full each bar is."
     K = len(steps)

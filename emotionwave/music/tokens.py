@@ -52,14 +52,14 @@ def _check(c):
 class TokenConfig:
     "What the tokens can say; two tokenizers with equal configurations have equal ids."
     # lowest and highest pitch, after the shift to C; a piano's 21 to 108 with room for it
-    pitch_range:tuple = (15, 115)
+    pitch_range:tuple=(15, 115)
     # (from beat, to beat, steps a beat) of durations; the largest is the grid of onsets
-    beat_res:tuple = ((0, 2, 12), (2, 4, 6), (4, 12, 3))
-    velocities:int = 32                            # how many levels of loudness, spread evenly to 127
+    beat_res:tuple=((0, 2, 12), (2, 4, 6), (4, 12, 3))
+    velocities:int=32                              # how many levels of loudness, spread evenly to 127
     # meters that bars may have, quarters first; a meter that is missing gets a stand-in (see below)
-    time_signatures:tuple = ('1/4', '2/4', '3/4', '4/4', '5/4', '6/4', '7/4', '8/4',
+    time_signatures:tuple=('1/4', '2/4', '3/4', '4/4', '5/4', '6/4', '7/4', '8/4',
                              '3/8', '5/8', '6/8', '7/8', '9/8', '12/8')
-    unique:bool = True  # keep one note of a pitch at a position (the longest), and write chords upwards
+    unique:bool=True  # keep one note of a pitch at a position (the longest), and write chords upwards
 
     def __post_init__(self):
         put = lambda k, v: object.__setattr__(self, k, v)
@@ -145,7 +145,7 @@ class Tokenizer:
 
 # %% ../../nbs/018_music.tokens.ipynb #00000010
 def shift(
-    tonic:int | None,  # pitch class of the tonic, 0 C to 11 B, or `None`
+    tonic:int|None,    # pitch class of the tonic, 0 C to 11 B, or `None`
 )->int:                # semitones, -6 to 5, that bring it to C the nearest way; 0 for `None`
     "Say how far key-relative pitches are moved."
     if tonic is None: return 0
@@ -157,21 +157,21 @@ def shift(
 @dataclass(frozen=True, eq=False)
 class Bars:
     "A tokenized song: flat ids, where each bar starts, and beside them what the ids don't say."
-    ids: np.ndarray                 # (T,) int16
-    start: np.ndarray               # (B+1,) bar k is ids[start[k]:start[k+1]]
-    bar_tick: np.ndarray            # (B+1,) where bars start in the input's ticks, and where the last ends
-    tonic: int = None               # pitch class written as C; None when pitches are as written
-    tpq: int = 480                  # ticks per quarter note of the input
+    ids:np.ndarray                  # (T,) int16
+    start:np.ndarray                # (B+1,) bar k is ids[start[k]:start[k+1]]
+    bar_tick:np.ndarray             # (B+1,) where bars start in the input's ticks, and where the last ends
+    tonic:int=None                  # pitch class written as C; None when pitches are as written
+    tpq:int=480                     # ticks per quarter note of the input
     # the tempo map, meters, pedal, name and grid are the input's own, as in `Song`
-    tempo_tick: np.ndarray = (0,)
-    tempo_bpm: np.ndarray = (120.,)
-    meter_tick: np.ndarray = (0,)
-    meter_num: np.ndarray = (4,)
-    meter_den: np.ndarray = (4,)
-    pedal_tick: np.ndarray = ()
-    pedal_value: np.ndarray = ()
-    name: str = ''
-    grid: str = 'score'
+    tempo_tick:np.ndarray=(0,)
+    tempo_bpm:np.ndarray=(120.,)
+    meter_tick:np.ndarray=(0,)
+    meter_num:np.ndarray=(4,)
+    meter_den:np.ndarray=(4,)
+    pedal_tick:np.ndarray=()
+    pedal_value:np.ndarray=()
+    name:str=''
+    grid:str='score'
 
     def __len__(self): return len(self.start) - 1
     def __getitem__(self, k):
@@ -216,14 +216,14 @@ Tokenizer._meter_index, Tokenizer._stand_in, Tokenizer._bar_lines = _meter_index
 class _Grid(NamedTuple):
     """The bars of several songs, one song after the other; each song has a bar more than it had, and one
     that nothing reaches."""
-    first: np.ndarray   # (S+1,) the first bar of each song, and how many there are
-    tick: np.ndarray    # (B,) where each starts, ticks of its song
-    meter: np.ndarray   # (B,) index of its meter
-    scale: np.ndarray   # (B,) units a tick; a unit is a step of the finest meter of the song
-    edge: np.ndarray    # (B,) where it starts, units, to the nearest one if that is within a tick
-    room: np.ndarray    # (B,) its units
-    step: np.ndarray    # (B,) units of its steps
-    steps: np.ndarray   # (B,) its steps
+    first:np.ndarray    # (S+1,) the first bar of each song, and how many there are
+    tick:np.ndarray     # (B,) where each starts, ticks of its song
+    meter:np.ndarray    # (B,) index of its meter
+    scale:np.ndarray    # (B,) units a tick; a unit is a step of the finest meter of the song
+    edge:np.ndarray     # (B,) where it starts, units, to the nearest one if that is within a tick
+    room:np.ndarray     # (B,) its units
+    step:np.ndarray     # (B,) units of its steps
+    steps:np.ndarray    # (B,) its steps
 
 def _bars(self, songs):
     "Lay the bars of several songs side by side."
@@ -294,7 +294,7 @@ Tokenizer._bars, Tokenizer._place, Tokenizer._lengths = _bars, _place, _lengths
 def encode_all(self:Tokenizer,
     songs:list[Song],  # list of Songs
     # pitch class of each that becomes C, 0 to 11, or None; `None` leaves all as written
-    tonics:list[int | None] | None=None,
+    tonics:list[int|None]|None=None,
 )->list:               # `Bars` of each
     "Write many songs as tokens, in half the time that it takes one by one."
     if not songs: return []
@@ -426,11 +426,11 @@ Tokenizer.fill = fill
 # %% ../../nbs/018_music.tokens.ipynb #0000002e
 class State(NamedTuple):
     "Where a decoder stands in the grammar."
-    last: int = -1      # the last id, -1 at the beginning
-    steps: int = 0      # length of the bar, steps
-    position: int = -1  # the last position in this bar, -1 before the first
-    pitch: int = -1     # the last pitch index at this position, -1 before the first
-    count: int = 0      # tokens of this bar so far
+    last:int=-1         # the last id, -1 at the beginning
+    steps:int=0         # length of the bar, steps
+    position:int=-1     # the last position in this bar, -1 before the first
+    pitch:int=-1        # the last pitch index at this position, -1 before the first
+    count:int=0         # tokens of this bar so far
 
 # %% ../../nbs/018_music.tokens.ipynb #00000030
 class Grammar:

@@ -55,7 +55,7 @@ def bias_of(
 def attend(
     q:Tensor, k:Tensor, v:Tensor,  # (B, H, T, D), (B, H, S, D), (B, H, S, D)
     # (T, S) or (B, 1, T, S) from `bias_of`; `None` when every query may look everywhere
-    bias:Tensor | None=None,
+    bias:Tensor|None=None,
     drop:float=0.,     # share of the weights that are dropped
 )->Tensor:       # (B, H, T, D)
     "Scaled dot-product attention (Vaswani et al. 2017, eq. 1)."
@@ -79,12 +79,12 @@ class Attention(nn.Module):
     # (B, T, d) -> (B, H, T, D)
     def split(self, x:Tensor)->Tensor: return x.view(*x.shape[:2], self.heads, -1).transpose(1, 2)
 
-    def keys(self, memory:Tensor, turn:tuple | None=None)->tuple[Tensor, Tensor]:
+    def keys(self, memory:Tensor, turn:tuple|None=None)->tuple[Tensor, Tensor]:
         "Keys and values of (B, S, d), each (B, H, S, D)."
         k, v = map(self.split, self.kv(memory).chunk(2, -1))
         return (rotate(k, *turn) if turn else k), v
 
-    def forward(self, x:Tensor, kv:tuple, bias:Tensor | None=None, turn:tuple | None=None)->Tensor:
+    def forward(self, x:Tensor, kv:tuple, bias:Tensor|None=None, turn:tuple|None=None)->Tensor:
         q = self.split(self.q(x))
         if turn: q = rotate(q, *turn)
         return self.out(attend(q, *kv, bias).transpose(1, 2).flatten(2))      # (B, T, d)
@@ -98,8 +98,8 @@ class Layer(nn.Module):
         self.norm2, self.cross = (nn.LayerNorm(d, bias=False), Attention(d, heads)) if cross else (None, None)
         self.norm3, self.up, self.down = nn.LayerNorm(d, bias=False), nn.Linear(d, 4 * d), nn.Linear(4 * d, d)
 
-    def forward(self, x:Tensor, bias:Tensor | None=None, turn:tuple | None=None, memory:Tensor | None=None,
-                memory_bias:Tensor | None=None)->Tensor:
+    def forward(self, x:Tensor, bias:Tensor|None=None, turn:tuple|None=None, memory:Tensor|None=None,
+                memory_bias:Tensor|None=None)->Tensor:
         h = self.norm1(x)
         x = x + self.attn(h, self.attn.keys(h, turn), bias, turn)
         if self.cross is not None:

@@ -109,7 +109,8 @@ def start_beat_weights(
     "Draw the network's weights."
     import torch
     noise, C, N = torch.Generator().manual_seed(seed), CHANNELS, NOTE_CHANNELS
-    shapes = {'note.0': (N_FEATURES, 48, 1.4), 'note.1': (48, N, 1.4), 'in': (2 * N, C, 1.), 'out': (C, 4, .1)}
+    shapes = {'note.0': (N_FEATURES, 48, 1.4), 'note.1': (48, N, 1.4), 'in': (2 * N, C, 1.),
+              'out': (C, 4, .1)}
     for i in range(len(DILATIONS)): shapes |= {f'conv.{i}': (3 * C, C, 1.4), f'mix.{i}': (C, C, .2)}
     weights = {}
     for name, (inputs, outputs, gain) in shapes.items():

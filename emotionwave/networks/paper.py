@@ -21,18 +21,18 @@ from .vae import draw_latent
 @dataclass(frozen=True)
 class PaperConfig:
     "Sizes of the original's network; travels inside the checkpoint."
-    vocab: int = 267             # tokens
-    d_model: int = 512           # width
-    heads: int = 8               # attention heads
-    feedforward: int = 2048      # width between the two matrices of a layer
-    encoder_layers: int = 8      # layers over the tokens of a bar
-    decoder_layers: int = 4      # causal layers over the tokens of the fragment
-    latent: int = 128            # size of z for a bar
-    valence_size: int = 64       # size of the embedding of a valence class
-    dropout: float = .1  # share dropped: of embeddings, of attention weights, and in every residual branch
-    norm_start: float = 1.       # what the scale of a layer norm starts around
+    vocab:int=267                # tokens
+    d_model:int=512              # width
+    heads:int=8                  # attention heads
+    feedforward:int=2048         # width between the two matrices of a layer
+    encoder_layers:int=8         # layers over the tokens of a bar
+    decoder_layers:int=4         # causal layers over the tokens of the fragment
+    latent:int=128               # size of z for a bar
+    valence_size:int=64          # size of the embedding of a valence class
+    dropout:float=.1     # share dropped: of embeddings, of attention weights, and in every residual branch
+    norm_start:float=1.          # what the scale of a layer norm starts around
     # name -> classes besides "unknown", which is the original's padding class
-    conditions: dict = field(default_factory=lambda: {'valence': 2})
+    conditions:dict=field(default_factory=lambda: {'valence': 2})
 
     def __post_init__(self):
         check_sizes(self)
@@ -49,7 +49,7 @@ class PaperConfig:
 def waves(
     length:int,        # positions
     d:int,             # width, even
-    device:torch.device | None=None,
+    device:torch.device|None=None,
 )->Tensor:       # (length, d)
     "Find the sinusoids that tell positions (Vaswani et al. 2017, section 3.5)."
     freq = torch.exp(torch.arange(0, d, 2, device=device) * (-math.log(10_000) / d))
@@ -70,7 +70,7 @@ class PostLayer(nn.Module):
 
     def dropped(self, x:Tensor)->Tensor: return F.dropout(x, self.drop, self.training)
 
-    def forward(self, x:Tensor, bias:Tensor | None)->Tensor:
+    def forward(self, x:Tensor, bias:Tensor|None)->Tensor:
         q, k, v = self.qkv(x).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)  # (B, H, T, D) each
         h = attend(q, k, v, bias, self.drop if self.training else 0.).transpose(1, 2).flatten(2)  # (B, T, d)
         x = self.norm1(x + self.dropped(self.out(h)))
@@ -134,8 +134,8 @@ class PaperVAE(nn.Module):
     def forward(self,
         ids:Tensor,             # (B, T)
         bar:Tensor,             # (B, T) bar of each id, from 0
-        notes:Tensor | None,    # what other networks read; this one doesn't
-        skeleton:Tensor | None, # what other networks are shown; this one isn't
+        notes:Tensor|None,      # what other networks read; this one doesn't
+        skeleton:Tensor|None,   # what other networks are shown; this one isn't
         conditions:Tensor,      # (B, K, 3)
     )->tuple:                   # logits (B, T, V), mu and logvar (B, K, Z)
         "Say what follows each id; z is drawn while training, else it is mu."

@@ -19,11 +19,11 @@ from .attention import bias_of, Layer, rotation
 class ReaderConfig:
     "Sizes of the reader; travels in its config.json."
     # of bars on (3 stands for more), position, pitch, velocity, duration
-    classes: tuple = (4, 144, 101, 32, 60)
-    d_model: int = 192     # width
-    heads: int = 3         # attention heads
-    layers: int = 3        # causal layers
-    context: int = 256     # notes it sees at once, more than most fragments of eight bars have
+    classes:tuple=(4, 144, 101, 32, 60)
+    d_model:int=192        # width
+    heads:int=3            # attention heads
+    layers:int=3           # causal layers
+    context:int=256        # notes it sees at once, more than most fragments of eight bars have
 
 class Reader(nn.Module):
     "A causal transformer over notes that says how surprising each is."

@@ -21,21 +21,21 @@ from .attention import (
 @dataclass(frozen=True)
 class ModelConfig:
     "Sizes of the network; travels inside the checkpoint."
-    vocab: int = 364             # tokens
-    positions: int = 144         # classes of a note's position in its bar
-    pitches: int = 101           # classes of pitch, the first is `lowest_pitch`
-    velocities: int = 32         # classes of velocity
-    durations: int = 60          # classes of duration
-    lowest_pitch: int = 15       # MIDI pitch of pitch class 0 of the vocabulary
+    vocab:int=364                # tokens
+    positions:int=144            # classes of a note's position in its bar
+    pitches:int=101              # classes of pitch, the first is `lowest_pitch`
+    velocities:int=32            # classes of velocity
+    durations:int=60             # classes of duration
+    lowest_pitch:int=15          # MIDI pitch of pitch class 0 of the vocabulary
     # name -> classes; each has an "unknown" besides
-    conditions: dict = field(default_factory=lambda: {
+    conditions:dict=field(default_factory=lambda: {
         'valence': 2, 'mode': 2, 'arousal': 2, 'genre': 4, 'tempo': 8, 'rhythm': 8, 'polyphony': 8})
-    d_model: int = 256           # width
-    heads: int = 4               # attention heads
-    encoder_layers: int = 2      # layers over the notes of a bar
-    skeleton_layers: int = 1     # layers over the skeleton of the fragment
-    decoder_layers: int = 4      # causal layers over the tokens
-    latent: int = 32             # size of z for a bar
+    d_model:int=256              # width
+    heads:int=4                  # attention heads
+    encoder_layers:int=2         # layers over the notes of a bar
+    skeleton_layers:int=1        # layers over the skeleton of the fragment
+    decoder_layers:int=4         # causal layers over the tokens
+    latent:int=32                # size of z for a bar
 
     def __post_init__(self):
         check_sizes(self)

@@ -175,7 +175,7 @@ class Shown:
         return repr(self.song) if self.other is None else f'{self.song!r} beside {self.other!r}'
 
     @property
-    def alt(self) -> str:
+    def alt(self)->str:
         "Say what the picture shows, for those who can't see it."
         text = f'piano roll of {self.song.name or "a song"}, {len(self.song)} notes'
         return text if self.other is None else f'{text}, changed notes marked'

@@ -185,7 +185,7 @@ def draw(
     need_notes(song, 'draw')
     if by_hand and other is not None:
         raise ValueError('by_hand colours one song; leave out other, or by_hand')
-    try: import matplotlib.collections
+    try: import matplotlib.collections  # noqa: F401, so that what is missing is named first
     except ImportError: raise ImportError('a piano roll needs matplotlib: pip install matplotlib') from None
     pitches, end = song.pitch, song.end_tick
     if other is not None:

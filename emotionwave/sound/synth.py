@@ -23,7 +23,7 @@ _NAMES = ('libfluidsynth.so.3', 'libfluidsynth.so.2',
           '/usr/local/lib/libfluidsynth.dylib',
           'libfluidsynth-3.dll', 'fluidsynth-3.dll')
 
-def _libraries() -> Iterator[tuple]:
+def _libraries()->Iterator[tuple]:
     "Yield the fluidsynth libraries that may be there, as (path, where)."
     for name in _NAMES: yield name, 'system'
     if found := find_library('fluidsynth'): yield found, 'system'
@@ -33,7 +33,7 @@ def _libraries() -> Iterator[tuple]:
     for pattern in ('../pygame*.libs/libfluidsynth*', '.dylibs/libfluidsynth*', 'libfluidsynth*.dll'):
         for path in sorted(here.glob(pattern)): yield str(path), 'pygame wheel'
 
-def _soundfont() -> Path | None:
+def _soundfont()->Path|None:
     "Find TimGM6mb.sf2."
     spec = find_spec('pretty_midi')
     if not (spec and spec.origin): return None
@@ -69,7 +69,7 @@ def _declare(path):
     return lib
 
 @lru_cache(None)
-def _fluidsynth() -> tuple:
+def _fluidsynth()->tuple:
     "Find the first library that loads and its name, or (None, 'sines')."
     if _soundfont() is None: return None, 'sines'
     for path, where in _libraries():

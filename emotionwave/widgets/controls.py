@@ -151,11 +151,11 @@ class Controls:
             else: button.remove_class('ew-on')
 
     @property
-    def span(self) -> tuple:
+    def span(self)->tuple:
         "The bars that are chosen: the first, counted from 0, and the one after the last."
         return self.first.value - 1, self.last.value
 
-    def asked(self) -> dict:
+    def asked(self)->dict:
         "Read what is asked of a new version, as `write_versions` takes it."
         asked = {k: round(getattr(self, k).value, 3) for k in ('valence', 'strength', 'likeness')}
         for name in ('rhythm', 'polyphony'):

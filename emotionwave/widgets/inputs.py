@@ -17,7 +17,7 @@ MAX_LISTED = 500
 _MAX_SEEN = 50_000                                        # files and folders: more is a whole disk
 
 def sample_folder(
-)->Path | None:         # the repository's folder of samples, or `None` where there is none
+)->Path|None:           # the repository's folder of samples, or `None` where there is none
     "Find the samples."
     repository = Path(str(files('emotionwave'))).parent
     for folder in (repository / 'samples', Path('samples'), Path('../samples')):

@@ -19,7 +19,7 @@ class Background:
         self.lock, self.stop, self.thread = threading.Lock(), threading.Event(), None
 
     @property
-    def busy(self) -> bool:
+    def busy(self)->bool:
         "Whether something is being worked on."
         return self.lock.locked()
 
@@ -41,7 +41,7 @@ class Background:
             done(result)
         finally: self.lock.release()
 
-    def check(self) -> None:
+    def check(self)->None:
         "Raise `Cancelled` after a request to stop."
         if self.stop.is_set(): raise Cancelled()
 

@@ -18,7 +18,7 @@ from ..music.read import read_song
 from ..player.player import picture_html, player_html
 from ..generate.versions import Result, write_versions
 from .inputs import MAX_UPLOAD, read_upload, sample_folder, songs_in, uploads
-from .words import (asked_text, bars_text, feeling, heard_html, place_text, progress_html,
+from .words import (asked_text, feeling, heard_html, place_text, progress_html,
                                        said_html)
 from .jobs import Background, Cancelled
 from .controls import Controls
@@ -59,7 +59,7 @@ class Songs:
             if not self.silent: act()
         return observer
 
-    def open(self) -> None:
+    def open(self)->None:
         "List the songs of the place that is chosen, and show what belongs to it."
         controls, place = self.controls, self.controls.source.value
         path = self.browse and place in (_ANY, _GIVEN)
@@ -92,7 +92,7 @@ class Songs:
         piece.layout.display = '' if songs else 'none'
         self.choose()
 
-    def choose(self) -> None:
+    def choose(self)->None:
         "Read the chosen song and propose bars."
         self.song = self._read(self.controls.piece.value)
         if self.song is None: self.changed()
@@ -111,7 +111,7 @@ class Songs:
         self.controls.say('')
         return song
 
-    def take_uploads(self) -> None:
+    def take_uploads(self)->None:
         "Take files in, and choose the last."
         upload = self.controls.upload
         for name, data in uploads(upload.value):
@@ -205,7 +205,7 @@ class Stage:
         else: self.show(self.shown.html, self.shown.heard)
 
     @property
-    def shown(self) -> Made | None:
+    def shown(self)->Made|None:
         "The result that is shown, or `None` for the piece as it is."
         k = self.controls.history.value
         return None if k < 0 else self.results[k]
@@ -252,7 +252,7 @@ class App:
     def _preview(self):
         if self.songs.song is not None: self.stage.preview(self.songs.song, self.controls.span)
 
-    def transfer(self) -> None:
+    def transfer(self)->None:
         "Write a new version in a thread; does nothing while one is being written."
         if self.songs.song is None or self.job.busy: return
         asked = self.controls.asked()
@@ -303,7 +303,7 @@ class App:
         return ('Done; no pitch is changed. Where a piece feels so already, more strength, less likeness or '
                 'another rhythm brings something new.')
 
-    def stop(self) -> None:
+    def stop(self)->None:
         "Ask the running transfer to stop."
         if not self.job.busy: return
         self.job.stop.set()
@@ -318,7 +318,7 @@ class App:
         self.stage.wait(timeout_s)
 
     @property
-    def result(self) -> Result | None:
+    def result(self)->Result|None:
         "The `Result` that is shown, or `None`."
         return self.stage.shown and self.stage.shown.result
 
@@ -332,7 +332,7 @@ class App:
         if not in_colab: data['text/html'] = self.picture()
         return data
 
-    def picture(self) -> str:
+    def picture(self)->str:
         "Draw what the app shows, as plain HTML."
         song, other = self._pictured()
         if song is None or not len(song): return f'<p>{escape(repr(self))}</p>'

@@ -9,6 +9,8 @@ SHOTS = Path(os.environ.get('EMOTIONWAVE_SCREENSHOTS') or ROOT / 'tests' / 'scre
 FLAGS = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync', '--mute-audio']
 IDLE = '.jp-Notebook-ExecutionIndicator[data-status="idle"]'
 ERROR = '.jp-OutputArea [data-mime-type="application/vnd.jupyter.error"], .jp-OutputArea [data-mime-type="application/vnd.jupyter.stderr"]'
+DIALOG = '.jp-Dialog .jp-mod-accept'
+RAN = 'document.querySelector(".jp-CodeCell .jp-InputPrompt").textContent.match(/[1-9]/)'      # the first cell
 WAIT = 60_000                                                                 # ms; a busy machine is slow, not wrong
 
 def chromium():
@@ -86,11 +88,6 @@ def opened(page, name):
     try: page.wait_for_selector('.ew-app', timeout=WAIT)
     except Exception: shoot(page, f'{name}_without_the_app'); raise
 
-def choose_kernel(page):
-    "Take the kernel that JupyterLab proposes where it asks for one, which it does when it is told to run before the kernel is there."
-    if page.locator('.jp-Dialog .jp-mod-accept').count(): page.click('.jp-Dialog .jp-mod-accept', timeout=3000)
-    else: page.keyboard.press('Escape')
-
 @pytest.fixture(scope='module')
 def lab(browser, tmp_path_factory, tiny):
     "A page of JupyterLab in which all of 3_generate has been run."
@@ -103,12 +100,13 @@ def lab(browser, tmp_path_factory, tiny):
         page.goto(f'http://127.0.0.1:{port}/lab/tree/3_generate.ipynb?reset', timeout=WAIT)
         page.wait_for_selector('.jp-Notebook .jp-CodeCell', timeout=WAIT)
         page.wait_for_selector(IDLE, timeout=WAIT)                            # a kernel
-        for _ in range(5):                                                    # early in the life of a page a command may be lost
+        for _ in range(8):                                                    # early in the life of a page a command may be lost
             try:
                 page.click('.lm-MenuBar-itemLabel:text-is("Run")', timeout=3000); page.click('.lm-Menu [data-command="runmenu:run-all"]', timeout=3000)
-                page.wait_for_function('() => document.querySelector(".jp-CodeCell .jp-InputPrompt").textContent.match(/[1-9]/)', timeout=10_000)
-                page.wait_for_selector('.ew-app', timeout=WAIT / 2); break        # or be lost after the first cell
-            except Exception: choose_kernel(page)
+                page.wait_for_function(f'() => document.querySelector({json.dumps(DIALOG)}) || {RAN}', timeout=10_000)
+                if page.locator(DIALOG).count(): page.click(DIALOG, timeout=3000); continue   # it asks for a kernel until the notebook's has come
+                page.wait_for_selector('.ew-app', timeout=WAIT); break        # or be lost after the first cell
+            except Exception: page.keyboard.press('Escape')
         page.keyboard.press('Control+b')                                      # without the list of files there is room
         opened(page, 'lab')
         page.wait_for_function(f'() => {{ const p = [...document.querySelectorAll(".jp-CodeCell .jp-InputPrompt")]; return document.querySelector({json.dumps(ERROR)}) || p[p.length - 1].textContent.match(/[1-9]/) }}', timeout=3 * WAIT)

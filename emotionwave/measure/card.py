@@ -17,49 +17,56 @@ from .methods import file_sha256
 def _shipped(folder):
     "Read the report of a checkpoint."
     path = Path(folder or MODELS / 'default') / 'report.json'
-    if not path.is_file(): raise FileNotFoundError(f'{path}: no report; measure the checkpoint with evaluate_folder and ship_report')
+    if not path.is_file():
+        raise FileNotFoundError(f'{path}: no report; measure the checkpoint with evaluate_folder '
+                                'and ship_report')
     return json.loads(path.read_text())
 
 def _with_interval(v): return f'{v[0]:.2f} ({v[1]:.2f} to {v[2]:.2f})'
 
-_FIGURES = dict(hit='hit', both='both', above='pairs', gap='gap', moved='moved', same='same', hit_attributes='second opinion',
-                sim_chr='sim_chr', sim_grv='sim_grv', clash='clash', perplexity='perplexity')   # column -> its name
+_FIGURES = dict(hit='hit', both='both', above='pairs', gap='gap', moved='moved', same='same',
+                hit_attributes='second opinion', sim_chr='sim_chr', sim_grv='sim_grv', clash='clash',
+                perplexity='perplexity')                                      # column -> its name
 
 def shipped_figures(
     folder:str|Path=None,  # checkpoint folder with report.json; `None` for the one that ships
-)->'pd.DataFrame':     # a row for each method, a column for each of its figures that the report has, with their 95 % intervals
+)->'pd.DataFrame':     # a row for each method; its figures that the report has, with their 95 % intervals
     "Read the figures that were measured for a checkpoint."
     import pandas as pd
     report, out = _shipped(folder), {}
     table, songs = report['summary'], report.get('songs_by_method', {})
-    if len(set(songs.values())) > 1: out['songs'] = songs                       # dear methods are measured on fewer
+    if len(set(songs.values())) > 1: out['songs'] = songs                     # some are measured on fewer
     for column, name in _FIGURES.items():
         if not any(column in row for row in table.values()): continue
         out[name] = {m: _with_interval(row[column]) if column in row else '' for m, row in table.items()}
     return pd.DataFrame(out)
 
 def shipped_control(
-    folder=None,       # as in `shipped_figures`
-):                     # DataFrame: a row for each way in which classes were asked for, columns as `report.CONTROL` with their 95 % intervals
+    folder:str|Path=None,  # as in `shipped_figures`
+)->'pd.DataFrame':     # a row for each way in which classes were asked for, columns as `report.CONTROL`
     "Read how a checkpoint was measured to follow classes of rhythm and polyphony."
     import pandas as pd
-    return pd.DataFrame({m: {k: _with_interval(v) for k, v in t.items()} for m, t in _shipped(folder)['control'].items() if m.endswith(' classes')}).T
+    out = {}
+    for method, figures in _shipped(folder)['control'].items():
+        if method.endswith(' classes'): out[method] = {k: _with_interval(v) for k, v in figures.items()}
+    return pd.DataFrame(out).T
 
 def ship_report(
     report,            # folder with the report.json of `evaluate_folder`
     folder=None,       # checkpoint folder; `None` for the one that ships
 ):
-    "Put a report beside its checkpoint and write the model card from it; raises when the report measured another checkpoint."
+    "Put a report beside its checkpoint and write the model card from it; another's report is refused."
     folder = Path(folder or MODELS / 'default')
     data = (Path(report) / 'report.json').read_bytes()
     measured = json.loads(data)['methods'].get('model', {})
-    if file_sha256(folder / 'model.safetensors') not in str(measured): raise ValueError(f'{report}: measured another checkpoint than {folder}; measure this one')
+    if file_sha256(folder / 'model.safetensors') not in str(measured):
+        raise ValueError(f'{report}: measured another checkpoint than {folder}; measure this one')
     write_atomic(folder / 'report.json', data)
     write_atomic(folder / 'README.md', _card(folder).encode())
 
 _CARD = """# The default checkpoint
 
-A transformer VAE with in-attention conditioning and a valence-free skeleton; see `nbs/05_model.ipynb`. It changes the valence of piano pieces.
+A transformer VAE with in-attention conditioning and a valence-free skeleton; see `nbs/021_networks.vae.ipynb`. It changes the valence of piano pieces.
 
 **Size.** {parameters:.2f} M parameters in 16 bits; {model}.
 
@@ -68,7 +75,7 @@ ASAP (CC BY-NC-SA 4.0), the piano-e-competition (no licence stated) and PiJAMA (
 the labeller in `emotionwave/models/labeller` labelled the rest. No piece of any corpus is in this repository.
 
 **Splits.** By piece: a stable hash of corpus and song, 90 % train, 5 % valid, 5 % test, and a piece of several songs goes where the one that is held back longest goes (in the first training, by song alone);
-EMOPIA's official validation clips are not trained on. `emotionwave.format.split_of` says where a song is.
+EMOPIA's official validation clips are not trained on. `emotionwave.data.fragments.split_of` says where a song is.
 
 **Training.** {steps:,} steps in {hours:.1f} hours on a CPU; settings {config}. {history}Validation cross-entropy {ce:.3f} nats a token, all of the skeleton shown.
 
@@ -77,13 +84,13 @@ EMOPIA's official validation clips are not trained on. `emotionwave.format.split
 {curve}
 
 **Figures.** {songs} songs held out from training, eight bars of each, both directions; heard by the judge in `emotionwave/models/judge`, which was trained on other people-labelled songs than the labeller,
-with 95 % intervals over songs. The second opinion hears attributes alone, perplexity is that of a note's numbers to a language model that had no part in making it. `nbs/08_evaluate.ipynb` measures them.
+with 95 % intervals over songs. The second opinion hears attributes alone, perplexity is that of a note's numbers to a language model that had no part in making it. `nbs/117_measure.evaluation.ipynb` measures them.
 
 ```
 {figures}
 ```
 
-**Limits.** It hears eight bars at a time. Performances that were recorded against no click are laid on beats that are found in them, wrongly at times. The judge is a classifier, not a listener; `nbs/03_valence.ipynb` measures how often it agrees with people.
+**Limits.** It hears eight bars at a time. Performances that were recorded against no click are laid on beats that are found in them, wrongly at times. The judge is a classifier, not a listener; `nbs/065_hearing.classifiers.ipynb` measures how often it agrees with people.
 """
 
 def _card(folder):
@@ -92,7 +99,11 @@ def _card(folder):
     facts = config['training']
     curve = '\n'.join(f'| {step} | {ce:.3f} |' for step, ce in facts.get('curve', []))
     from safetensors import safe_open
-    with safe_open(folder / 'model.safetensors', 'np') as f: count = sum(int(np.prod(f.get_slice(k).get_shape())) for k in f.keys())
-    short = lambda d: ', '.join(f'{k} {v}' for k, v in d.items())
-    return _CARD.format(parameters=count / 1e6, model=short(config['model']), fragments=facts['fragments'], tokens=facts['tokens'], steps=facts['step'], hours=facts['seconds'] / 3600,
-                        config=short(facts['config']), history=facts.get('history', ''), ce=facts['best_valid_ce'], curve=curve, songs=report['songs'], figures=shipped_figures(folder).to_string())
+    with safe_open(folder / 'model.safetensors', 'np') as f:
+        count = sum(int(np.prod(f.get_slice(k).get_shape())) for k in f.keys())
+    def short(settings): return ', '.join(f'{k} {v}' for k, v in settings.items())
+    training = dict(fragments=facts['fragments'], tokens=facts['tokens'], steps=facts['step'],
+                    hours=facts['seconds'] / 3600, config=short(facts['config']),
+                    history=facts.get('history', ''), ce=facts['best_valid_ce'], curve=curve)
+    return _CARD.format(parameters=count / 1e6, model=short(config['model']), **training,
+                        songs=report['songs'], figures=shipped_figures(folder).to_string())

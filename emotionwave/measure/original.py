@@ -43,7 +43,7 @@ class PaperDecoder:
         config = model.config
         room, size = given.shape[1] * BAR_TOKENS, config.d_model // config.heads
         self.waves = waves(room, config.d_model, given.device)                 # (room, d)
-        self.past = [given.new_empty(2, 1, config.heads, room, size) for _ in model.decoder]   # keys and values
+        self.past = [given.new_empty(2, 1, config.heads, room, size) for _ in model.decoder]   # keys, values
 
     @torch.no_grad()
     def feed(self,
@@ -56,12 +56,13 @@ class PaperDecoder:
         every = torch.arange(self.length, device=ids.device)
         bias = bias_of(every <= every[first:, None])                           # (T, length)
         given = self.given[:, bar[0]]
-        for layer, past in zip(self.model.decoder, self.past): x = self._layer(layer, x + given, past, first, bias)
+        for layer, past in zip(self.model.decoder, self.past):
+            x = self._layer(layer, x + given, past, first, bias)
         return self.model.to_token(x)[0, -1]
 
     def _layer(self, layer, x, past, first, bias):
         "One `PostLayer` over ids (1, T, d) that follow `first` others."
-        q, *new = layer.qkv(x).unflatten(-1, (3, layer.heads, -1)).permute(2, 0, 3, 1, 4)   # (1, H, T, D) each
+        q, *new = layer.qkv(x).unflatten(-1, (3, layer.heads, -1)).permute(2, 0, 3, 1, 4)  # (1, H, T, D) each
         for kept, added in zip(past, new): kept[:, :, first:self.length] = added
         keys, values = past[:, :, :, :self.length]
         heard = attend(q, keys, values, bias).transpose(1, 2).flatten(2)       # (1, T, d)
@@ -76,7 +77,7 @@ def _never(tokenizer):
     return never
 
 def _forbidden(never, tokenizer, position, count, last):
-    "Mask (V,) of ids that the original would not take after `count` tokens of a bar, `last` for the last one."
+    "Mask (V,) of ids that the original would not take after `count` tokens of a bar, the `last` or another."
     first, forbidden = tokenizer.first[POSITION], never.clone()
     forbidden[first:first + max(position, 0)] = True                           # positions don't fall
     if count >= BAR_TOKENS: forbidden[:] = True

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from ..files.models import MODELS
+from ..files.workers import one_thread
 from ..music.read import as_song
 from ..music.keys import find_key
 from ..music.tokens import TokenConfig, Tokenizer
@@ -38,8 +39,10 @@ def note_nats(
 )->np.ndarray:         # (N,) surprise of each, nats
     "Find how surprising each note is after those before it."
     C, out = reader.config.context, np.zeros(len(notes))
-    for start in range(0, max(len(notes) - C // 2, min(len(notes), 1)), C // 2):  # windows overlap by half
-        nats, new = reader(torch.as_tensor(notes[None, start:start + C]))[0].sum(-1).numpy(), C // 2 * (start > 0)
+    last = max(len(notes) - C // 2, min(len(notes), 1))
+    for start in range(0, last, C // 2):                                      # windows overlap by half
+        nats = reader(torch.as_tensor(notes[None, start:start + C]))[0].sum(-1).numpy()
+        new = C // 2 * (start > 0)                                            # those before are told already
         out[start + new:start + C] = nats[new:]
     return out
 
@@ -50,12 +53,19 @@ def load_reader(
     "Read a reader from its folder."
     from safetensors.torch import load_file
     folder = Path(folder or MODELS / 'reader')
-    if not (folder / 'config.json').is_file(): raise FileNotFoundError(f'{folder}: no reader (a folder with config.json and model.safetensors); give the folder that fit_reader wrote')
+    if not (folder / 'config.json').is_file():
+        raise FileNotFoundError(f'{folder}: no reader (a folder with config.json and model.safetensors); '
+                                'give the folder that fit_reader wrote')
     config = json.loads((folder / 'config.json').read_text())
-    if config.get('kind') != 'reader': raise ValueError(f'{folder}: config.json is of {config.get("kind")!r}, not of a reader')
-    tokenizer, reader = Tokenizer(TokenConfig.from_json(config['tokens'])), Reader(ReaderConfig(**config['model'] | dict(classes=tuple(config['model']['classes']))))
-    if tokenizer.fingerprint != config['fingerprint']: raise ValueError(f"{folder}: made with vocabulary {config['fingerprint']}, this version makes {tokenizer.fingerprint}; fit the reader again")
-    reader.load_state_dict({k: v.float() for k, v in load_file(folder / 'model.safetensors').items()})
+    if config.get('kind') != 'reader':
+        raise ValueError(f'{folder}: config.json is of {config.get("kind")!r}, not of a reader')
+    sizes = config['model'] | dict(classes=tuple(config['model']['classes']))
+    tokenizer, reader = Tokenizer(TokenConfig.from_json(config['tokens'])), Reader(ReaderConfig(**sizes))
+    if tokenizer.fingerprint != config['fingerprint']:
+        raise ValueError(f"{folder}: made with vocabulary {config['fingerprint']}, "
+                         f'this version makes {tokenizer.fingerprint}; fit the reader again')
+    weights = load_file(folder / 'model.safetensors')
+    reader.load_state_dict({k: v.float() for k, v in weights.items()})
     return reader.eval(), tokenizer, config['training']
 
 def nats_a_note(
@@ -64,12 +74,11 @@ def nats_a_note(
 )->np.ndarray:         # (N,) nats a note; NaN without a note
     "Say how surprising the notes of songs are to the reader."
     reader, tokenizer, _ = load_reader(folder)
-    threads, out = torch.get_num_threads(), []
-    torch.set_num_threads(1)                                                  # so that a figure doesn't depend on the machine
-    try:
+    out = []
+    with one_thread():                                                        # so figures can be repeated
         for song in songs:
             song = readable_meter(barred(as_song(song)))
-            notes = read_notes(tokenizer.encode(song, find_key(song).tonic).ids if len(song) else [], tokenizer)
+            ids = tokenizer.encode(song, find_key(song).tonic).ids if len(song) else []
+            notes = read_notes(ids, tokenizer)
             out.append(note_nats(reader, notes).mean() if len(notes) else math.nan)
-    finally: torch.set_num_threads(threads)
     return np.array(out)

@@ -358,3 +358,74 @@ def test_the_default_checkpoint_loads_is_of_the_promised_size_and_has_a_card():
         assert {f.get_slice(k).get_dtype() for k in f.keys()} <= {'F16', 'BF16'}
     card = (default_checkpoint() / 'README.md').read_text('utf-8').lower()
     for word in ('licen', 'emopia', 'vgmidi', 'pop909', 'pop1k7', 'split'): assert word in card, word
+
+
+# ---- style, and what runs for the public
+
+def code_of(path):
+    "Code of a module or of a page's cells, as syntax trees and their lines."
+    if path.suffix == '.py': sources = [path.read_text('utf-8')]
+    else: sources = [c['source'] for c in cells(path) if c['cell_type'] == 'code']
+    for source in sources:
+        source = re.sub(r'^(\s*)[%!].*$', r'\1pass', source, flags=re.M)        # magics
+        yield ast.parse(source), source.split('\n')
+
+def test_ruff_finds_nothing():
+    pytest.importorskip('ruff')
+    done = subprocess.run([sys.executable, '-m', 'ruff', 'check', '--no-cache', '--output-format', 'concise'],
+                          cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr
+
+def test_no_function_body_stands_behind_a_def_on_one_long_line():
+    long = []
+    for path in [*(p for p in tracked() if p.suffix == '.py' and p.name != '_modidx.py'), *NOTEBOOKS]:
+        for tree, lines in code_of(path):
+            defs = [n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef)]
+            long += [(path.name, n.name) for n in defs
+                     if n.body[0].lineno == n.lineno and len(lines[n.lineno - 1]) > 100]
+    assert not long
+
+def pythons_promised():
+    "Versions from the first to the last that the README names."
+    first, last = re.search(r'Python 3\.(\d+) to 3\.(\d+)', (ROOT / 'README.md').read_text('utf-8')).groups()
+    return [f'3.{minor}' for minor in range(int(first), int(last) + 1)]
+
+def test_workflows_run_the_suite_and_the_wheel_on_every_system_and_python_that_is_promised():
+    yaml = pytest.importorskip('yaml')
+    flows = sorted((ROOT / '.github' / 'workflows').glob('*.yml'))
+    read = {p.stem: yaml.safe_load(p.read_text('utf-8')) for p in flows}
+    assert read and all({'name', True, 'jobs'} <= set(flow) for flow in read.values())   # YAML reads `on` as true
+    jobs = read['tests']['jobs']
+    settings = ConfigParser(delimiters=['='])
+    settings.read(ROOT / 'settings.ini', 'utf-8')
+    promised = pythons_promised()
+    assert promised[0] == settings['DEFAULT']['min_python']
+    assert jobs['suite']['strategy']['matrix']['python'] == promised
+    assert jobs['package']['strategy']['matrix']['python'] == [promised[0], promised[-1]]
+    for job in ('suite', 'package'):
+        systems = jobs[job]['strategy']['matrix']['os']
+        assert [s.split('-')[0] for s in systems] == ['ubuntu', 'macos', 'windows']
+    assert any(step.get('run') == 'python -m pytest' for step in jobs['suite']['steps'])
+    assert f'Python {promised[0]} to {promised[-1]}' in (ROOT / 'CONTRIBUTING.md').read_text('utf-8')
+
+def test_workflows_ask_for_the_torch_that_the_package_asks_for():
+    settings = (ROOT / 'settings.ini').read_text('utf-8')
+    torch = re.search(r'^requirements = .*\b(torch\S+)', settings, re.M)[1]
+    asked = re.findall(r'"(torch\S+)"', (ROOT / '.github' / 'workflows' / 'tests.yml').read_text('utf-8'))
+    assert set(asked) == {torch}
+
+def test_links_of_the_contributing_page_lead_somewhere():
+    said = (ROOT / 'CONTRIBUTING.md').read_text('utf-8')
+    for target in re.findall(r'\]\((?!https?://|#|mailto:)([^)#]+)', said): assert (ROOT / target).exists(), target
+
+def test_a_file_that_is_too_large_or_carries_the_state_of_widgets_is_named(tmp_path, capsys):
+    from fit_for_git import MOST, main
+    good, bad, large = (tmp_path / n for n in ('good.ipynb', 'bad.ipynb', 'large.mid'))
+    good.write_text(json.dumps(dict(cells=[], metadata={})))
+    bad.write_text(json.dumps(dict(cells=[], metadata=dict(widgets={}))))
+    with large.open('wb') as f: f.truncate(MOST + 1)
+    assert main([good, tmp_path / 'gone.mid']) == 0 and capsys.readouterr().out == ''
+    assert main([good, bad, large]) == 1
+    said = capsys.readouterr().out.splitlines()
+    assert [line.split(':')[0] for line in said] == [str(bad), str(large)]
+    assert 'widgets' in said[0] and '24 MB' in said[1]

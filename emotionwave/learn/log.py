@@ -40,7 +40,7 @@ class Log:
         self.columns, self.path, text = columns, Path(folder) / 'log.csv', io.StringIO()
         csv.writer(text).writerows([columns, *map(self._line, read_log(self.path, step))])
         write_atomic(self.path, text.getvalue().encode())
-        self.file = open(self.path, 'a', newline='', buffering=1)   # by the line: a killed run has all of them
+        self.file = open(self.path, 'a', newline='', buffering=1)   # by the line, so none is lost
         try: from torch.utils.tensorboard import SummaryWriter
         except ImportError: self.board = None
         else: self.board = SummaryWriter(Path(folder) / 'tensorboard', purge_step=step + 1)

@@ -23,11 +23,12 @@ def begun(
     output:Path,       # folder of a run
     resume:bool=False, # whether it may hold one
 )->bool:
-    "Say whether there is a run to go on with; raises `FileExistsError` where a new one would write over something."
+    "Say whether there is a run to go on with; raises `FileExistsError` for a folder that holds something else."
     output = Path(output)
     holds = output.exists() and (not output.is_dir() or any(p.name != 'data' for p in output.iterdir()))
     if holds and not resume:
-        raise FileExistsError(f'{output}: holds something already; give another folder, or resume the run in it')
+        raise FileExistsError(f'{output}: holds something already; '
+                              'give another folder, or resume the run in it')
     try: return resume and bool(find_checkpoint(output / 'last'))
     except FileNotFoundError: return False
 
@@ -107,7 +108,9 @@ class Run:
     ):
         self.recipe, self.place, self.net = recipe, place, recipe.net.to(place.device)
         self.optimizer = make_optimizer(self.net, recipe.settings)
-        self.mean = {} if recipe.keep(0) is None else {k: v.detach().clone() for k, v in self.net.named_parameters()}
+        self.mean = {}
+        if recipe.keep(0) is not None:
+            self.mean = {k: v.detach().clone() for k, v in self.net.named_parameters()}
         self.step, self.lowest, self.spent_s, self.saved, self.log = 0, math.inf, 0., None, None
         if place.facts: self._restore(place.facts)
 
@@ -129,8 +132,8 @@ class Run:
         self.lowest = min((x for x in lowest if x is not None), default=math.inf)
         if not self.step: return
         if not (folder / 'state.safetensors').is_file():
-            raise ValueError(f'{where}: its last checkpoint has no state.safetensors, so it cannot be gone on with; '
-                             'train from it with start=')
+            raise ValueError(f'{where}: its last checkpoint has no state.safetensors, '
+                             'so it cannot be gone on with; train from it with start=')
         self._take_state(load_file(folder / 'state.safetensors'))
 
     @property
@@ -319,7 +322,8 @@ def _open(run):
     if run.saved is None: run.save(0)
     run.log = Log(output, run.recipe.columns, run.step)
     if not run.log.board:
-        run.recipe.remarks.append('no TensorBoard here (pip install tensorboard), so the log is log.csv alone')
+        remark = 'no TensorBoard here (pip install tensorboard), so the log is log.csv alone'
+        run.recipe.remarks.append(remark)
 
 def _close(run):
     "Close the log, draw the curves where matplotlib is."

@@ -30,7 +30,8 @@ class Settings:
 
     def __post_init__(self):
         for name in ('steps', 'threads'):
-            if getattr(self, name) < 1: raise ValueError(f'{name} must be at least 1, got {getattr(self, name)}')
+            value = getattr(self, name)
+            if value < 1: raise ValueError(f'{name} must be at least 1, got {value}')
         for name in ('lr', 'clip'):
             value = getattr(self, name)
             if not 0 <= value < math.inf: raise ValueError(f'{name} must be a number from 0 up, got {value}')
@@ -46,7 +47,8 @@ def unchanged(
     "Raise `ValueError` when others are asked for than the run has; what is `None` isn't asked for."
     if new is None: return
     if type(old) is not type(new):
-        raise ValueError(f'{where}: a run of another network ({type(old).__name__}, not {type(new).__name__}); '
+        names = f'{type(old).__name__}, not {type(new).__name__}'
+        raise ValueError(f'{where}: a run of another network ({names}); '
                          'go on without settings, or begin another run')
     other = []
     for field in fields(old):
@@ -86,7 +88,7 @@ class Recipe:
         batch:dict,                # as from `batch`, on the device
         step:int,                  # from 0
         processes:Processes=ALONE,
-    )->tuple:                      # loss to go down (scalar tensor), figures for the log (name -> tensor or number)
+    )->tuple:                      # loss (scalar tensor), figures for the log (name -> tensor or number)
         "Find the loss of a batch."
         raise NotImplementedError
 

@@ -23,12 +23,18 @@ from ..learn.loop import fit, open_place
 # %% ../../nbs/120_recipes.beats.ipynb #00000005
 def _bend(beat_s, spread, slow, rng):
     "A random smooth tempo over beats, as a function from old seconds to new."
-    n = len(beat_s); log_tempo = np.zeros(n); keep, shock = rng.uniform(.5, .95), rng.normal(0, spread, n)
+    n, keep = len(beat_s), rng.uniform(.5, .95)
+    log_tempo, shock = np.zeros(n), rng.normal(0, spread, n)
     for i in range(1, n): log_tempo[i] = keep * log_tempo[i - 1] + shock[i]
     for end in rng.integers(6, max(n, 7), max(n // 24, 1) if slow else 0):   # phrases end slower
-        last = log_tempo[max(end - rng.integers(2, 6), 0):end]; last += np.linspace(0, slow * rng.random(), len(last))
-    new = np.append(0, np.cumsum(np.diff(beat_s) * np.exp(np.clip(log_tempo[1:], -.7, .7))))
-    return lambda t: np.where(t < beat_s[0], t - beat_s[0], np.where(t > beat_s[-1], new[-1] + t - beat_s[-1], np.interp(t, beat_s, new)))
+        last = log_tempo[max(end - rng.integers(2, 6), 0):end]
+        last += np.linspace(0, slow * rng.random(), len(last))
+    gaps = np.diff(beat_s) * np.exp(np.clip(log_tempo[1:], -.7, .7))
+    new = np.append(0, np.cumsum(gaps))
+    def bent(t):
+        before, after = t - beat_s[0], new[-1] + t - beat_s[-1]
+        return np.where(t < beat_s[0], before, np.where(t > beat_s[-1], after, np.interp(t, beat_s, new)))
+    return bent
 
 # %% ../../nbs/120_recipes.beats.ipynb #0000000d
 class Marked(NamedTuple):
@@ -52,7 +58,9 @@ def marked(
     score:bool=False,  # written, not played
 )->Marked:             # notes in seconds
     "Put a song beside its true beats."
-    return Marked(song.seconds(song.onset), song.seconds(song.onset + song.duration), song.pitch, song.velocity, np.asarray(beat_s), np.asarray(downbeat, bool), corpus, name, score)
+    start_s, end_s = song.seconds(song.onset), song.seconds(song.onset + song.duration)
+    beat_s, downbeat = np.asarray(beat_s), np.asarray(downbeat, bool)
+    return Marked(start_s, end_s, song.pitch, song.velocity, beat_s, downbeat, corpus, name, score)
 
 # %% ../../nbs/120_recipes.beats.ipynb #00000010
 def beats_split_of(
@@ -63,39 +71,73 @@ def beats_split_of(
     return ('test', 'valid', *['train'] * 8)[zlib.crc32(f'{corpus}/{song}'.encode()) % 10]
 
 # %% ../../nbs/120_recipes.beats.ipynb #00000013
-def _played_excerpt(m, length_s, rng):
-    "Cut and change a song: features (N, F), frames (N,), targets (T, 2), and a mask (T,); `None` if too empty."
-    t, end, pitch, vel, beat, down = m.start_s, m.end_s, m.pitch.astype(np.int64), m.velocity.astype(np.float64), m.beat_s, m.downbeat
-    a = rng.uniform(-5, max(t[-1] - length_s * .8, -4)); b = a + 1.4 * length_s
-    k, kb = (t >= a) & (t < b), (beat >= a - 5) & (beat < b + 5)
-    if k.sum() < 8 or kb.sum() < 4: return None
-    t, end, pitch, vel, known = t[k], end[k], pitch[k], vel[k], np.array([max(beat[0] - .1, a - 9), min(beat[-1] + .1, b + 9), a])
-    beat, down = beat[kb], down[kb]
+def _cut_marked(m, length_s, rng):
+    "A stretch of a song, and seconds between which its beats are known, and where it begins; `None` if too empty."
+    first = rng.uniform(-5, max(m.start_s[-1] - length_s * .8, -4))
+    last = first + 1.4 * length_s
+    note = (m.start_s >= first) & (m.start_s < last)
+    beat = (m.beat_s >= first - 5) & (m.beat_s < last + 5)
+    if note.sum() < 8 or beat.sum() < 4: return None
+    known = np.array([max(m.beat_s[0] - .1, first - 9), min(m.beat_s[-1] + .1, last + 9), first])
+    part = m._replace(start_s=m.start_s[note], end_s=m.end_s[note], pitch=m.pitch[note].astype(np.int64),
+                      velocity=m.velocity[note].astype(np.float64), beat_s=m.beat_s[beat], downbeat=m.downbeat[beat])
+    return part, known
+
+def _at_other_tempo(m, known, rng):
+    "The same faster or slower, the tempo wandering."
     spread = rng.choice([.02, .05, .1] if m.score else [0, 0, .02, .04])
-    if spread: bend = _bend(beat, spread, .4 if m.score else 0, rng); t, end, beat, known = bend(t), bend(end), bend(beat), bend(known)
-    rate = np.exp(rng.uniform(-1, 1) * (.14 if m.corpus in ('POP909', 'Pop1K7') else .25))  # pop's octave hangs on its tempo
-    t, end, beat, known = t * rate, end * rate, beat * rate, known * rate
-    pitch = pitch + rng.integers(-6, 7)
-    vel = np.clip(vel * rng.uniform(.7, 1.3) + rng.normal(0, rng.uniform(0, 8), len(vel)), 1, 127)
-    if rng.random() < .15: vel[:] = 80
-    length = np.maximum(end - t, .02)
-    if rng.random() < (.9 if m.score else .3): length = length * np.exp(rng.normal(0, .4) + rng.normal(0, .15, len(t)))
-    t = t + rng.normal(0, 1, len(t)) * (rng.uniform(.005, .02) if m.score else rng.choice([0, .004, .01]))
-    if m.score or rng.random() < .1: t = t + (pitch - 60) * rng.normal(0, .0004)
-    keep = rng.random(len(t)) >= (rng.uniform(0, .25) if rng.random() < .4 else 0)
-    if rng.random() < .06: keep &= (pitch >= 60) == (rng.random() < .5)      # one hand
-    known[2] += .2 * (a < 0); start = known[2]
-    keep &= (t >= start) & (t - start < length_s - .05)
+    bend = _bend(m.beat_s, spread, .4 if m.score else 0, rng) if spread else np.asarray
+    reach = .14 if m.corpus in ('POP909', 'Pop1K7') else .25                   # pop's octave hangs on its tempo
+    rate = np.exp(rng.uniform(-1, 1) * reach)
+    start_s, end_s, beat_s, known = (bend(t) * rate for t in (m.start_s, m.end_s, m.beat_s, known))
+    return m._replace(start_s=start_s, end_s=end_s, beat_s=beat_s), known
+
+def _with_other_touch(m, rng):
+    "The same transposed, its loudness and lengths bent, its onsets scattered."
+    n, pitch = len(m.pitch), m.pitch + rng.integers(-6, 7)
+    louder, sway = rng.uniform(.7, 1.3), rng.uniform(0, 8)
+    velocity = np.clip(m.velocity * louder + rng.normal(0, sway, n), 1, 127)
+    if rng.random() < .15: velocity[:] = 80
+    length = np.maximum(m.end_s - m.start_s, .02)
+    if rng.random() < (.9 if m.score else .3): length = length * np.exp(rng.normal(0, .4) + rng.normal(0, .15, n))
+    scatter = rng.normal(0, 1, n)
+    start_s = m.start_s + scatter * (rng.uniform(.005, .02) if m.score else rng.choice([0, .004, .01]))
+    if m.score or rng.random() < .1: start_s = start_s + (pitch - 60) * rng.normal(0, .0004)   # the hands come apart
+    return m._replace(start_s=start_s, end_s=start_s + length, pitch=pitch, velocity=velocity)
+
+def _thinned(m, rng):
+    "Which notes are left when some are dropped, now and then all of one hand."
+    draws = rng.random(len(m.pitch))
+    keep = draws >= (rng.uniform(0, .25) if rng.random() < .4 else 0)
+    if rng.random() < .06: keep &= (m.pitch >= 60) == (rng.random() < .5)
+    return keep
+
+def _targets(beat_s, downbeat, frames):
+    "Beats and downbeats (frames, 2), neighbours at half, as Böck and Davies have it."
+    y = np.zeros((frames + 4, 2), np.float32)
+    for c, x in enumerate((beat_s, beat_s[downbeat])):
+        i = np.round(x * FPS).astype(np.int64)
+        i = i[(i >= 0) & (i < frames)] + 2
+        for beside in (i - 1, i + 1): y[beside, c] = np.maximum(y[beside, c], .5)
+        y[i, c] = 1
+    return y[2:-2]
+
+def _played_excerpt(m, length_s, rng):
+    "Cut and change a song: features (N, F), frames (N,), targets (T, 2), mask (T,); `None` if too empty."
+    cut = _cut_marked(m, length_s, rng)
+    if cut is None: return None
+    part, known = _at_other_tempo(*cut, rng)
+    part = _with_other_touch(part, rng)
+    start = known[2] + .2 * (cut[1][2] < 0)
+    keep = _thinned(part, rng) & (part.start_s >= start) & (part.start_s - start < length_s - .05)
     if keep.sum() < 8: return None
-    order = np.flatnonzero(keep)[np.argsort(t[keep], kind='stable')]
-    t, length, pitch, vel, beat = t[order] - start, length[order], pitch[order], vel[order], beat - start
-    T = int(length_s * FPS); y = np.zeros((T + 4, 2), np.float32)
-    for c, x in enumerate((beat, beat[down])):
-        i = np.round(x * FPS).astype(np.int64); i = i[(i >= 0) & (i < T)] + 2
-        y[i - 1, c] = np.maximum(y[i - 1, c], .5); y[i + 1, c] = np.maximum(y[i + 1, c], .5); y[i, c] = 1   # neighbours at half, as Böck and Davies
-    frame_s = np.arange(T) / FPS
+    order = np.flatnonzero(keep)[np.argsort(part.start_s[keep], kind='stable')]
+    t, end, frames = part.start_s[order] - start, part.end_s[order] - start, int(length_s * FPS)
+    frame_s = np.arange(frames) / FPS
     mask = (frame_s >= known[0] - start) & (frame_s <= known[1] - start) & (frame_s < t[-1] + 1)
-    return note_features(t, t + length, pitch, vel), np.minimum(np.round(t * FPS).astype(np.int64), T - 1), y[2:-2], mask.astype(np.float32)
+    frame = np.minimum(np.round(t * FPS).astype(np.int64), frames - 1)
+    y = _targets(part.beat_s - start, part.downbeat, frames)
+    return note_features(t, end, part.pitch[order], part.velocity[order]), frame, y, mask.astype(np.float32)
 
 # %% ../../nbs/120_recipes.beats.ipynb #00000016
 class BeatNetwork(torch.nn.Module):
@@ -119,7 +161,8 @@ class BeatNetwork(torch.nn.Module):
         weights, device = {k.replace('/', '.'): w for k, w in self.weights.items()}, x.device.type
         dtype = torch.bfloat16 if torch.is_autocast_enabled(device) else None
         drop = .1 if self.training else 0.
-        with torch.autocast(device, enabled=False): return beat_logits(weights, x, frame, songs, frames, drop, dtype)
+        with torch.autocast(device, enabled=False):
+            return beat_logits(weights, x, frame, songs, frames, drop, dtype)
 
     def arrays(self)->dict:    # name -> float32 array
         "Copy the weights, as the shipped file holds them."
@@ -205,7 +248,7 @@ def fit_beats(
     output:Path=None,      # folder of the run; `None` leaves no files
     start:dict=None,       # weights to begin with; `None` draws them
     resume:bool=False,     # go on where `output` stopped
-    callback=None,         # called after each step with a dict: loss (of beats), downbeat_loss, norm, lr, left_s ...
+    callback=None,         # called after each step with a dict: loss (of beats), downbeat_loss, lr, left_s ...
     device:str='cpu',      # "cpu" or "cuda"
     every_s:float=240,     # seconds between checkpoints
     minutes:float=None,    # stop cleanly after so long; `None` for all steps

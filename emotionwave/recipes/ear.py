@@ -21,7 +21,7 @@ from ..hearing.features import in_seconds
 from ..hearing.events import events_of
 
 # %% ../../nbs/121_recipes.ear.ipynb #a1a6acb9
-GUESSES = {'degree': 12, 'step': 12, 'register': 16, 'length': 12, 'after': 12, 'loudness': 8}           # classes
+GUESSES = {'degree': 12, 'step': 12, 'register': 16, 'length': 12, 'after': 12, 'loudness': 8}   # classes
 WEIGHT = {'degree': 1., 'step': 1., 'register': .5, 'length': .5, 'after': .5, 'loudness': .3}   # in the loss
 HIDDEN = {'no_pitch': .3, 'no_time': .2}   # least share of the notes
 
@@ -110,8 +110,9 @@ class EarRecipe(Recipe):
         rng = np.random.default_rng([self.settings.seed, step])
         pieces = rng.choice(len(self.pool), self.settings.batch, p=self.share)
         x, mask = pad_events([cut_events(rng, self.pool[i]) for i in pieces])
-        hidden = {name: torch.from_numpy(hidden_spans(rng, *mask.shape, share)) for name, share in HIDDEN.items()}
-        batch = dict(x=x, mask=mask) | {name: spans * mask for name, spans in hidden.items()}
+        batch = dict(x=x, mask=mask)
+        for name, share in HIDDEN.items():
+            batch[name] = torch.from_numpy(hidden_spans(rng, *mask.shape, share)) * mask
         return {k: v[processes.part(pieces)] for k, v in batch.items()}
 
     def loss(self, forward, batch, step, processes=ALONE):

@@ -62,12 +62,17 @@ class ReaderTraining(Settings):
 
 _CARD = """# The reader
 
-A plain causal transformer over notes, {parameters:.1f} M parameters in 16 bits, that says how surprising a piece is. It stands in evaluations (`perplexity`) and had no part in making anything. `nbs/123_recipes.reader.ipynb` shows how it was made.
+A plain causal transformer over notes, {parameters:.1f} M parameters in 16 bits, that says how surprising
+a piece is. It stands in evaluations (`perplexity`) and had no part in making anything.
+`nbs/123_recipes.reader.ipynb` shows how it was made.
 
-**Data.** The training split of {corpora}: {fragments:,} fragments of eight bars, {notes:,} notes. EMOPIA 1.0 is CC BY-NC-SA 4.0, POP909 MIT; Pop1K7 and VGMIDI state no licence. Because of these, use the weights for non-commercial purposes.
+**Data.** The training split of {corpora}: {fragments:,} fragments of eight bars, {notes:,} notes.
+EMOPIA 1.0 is CC BY-NC-SA 4.0, POP909 MIT; Pop1K7 and VGMIDI state no licence. Because of these, use the
+weights for non-commercial purposes.
 No piece of any corpus is in this repository.
 
-**Split.** By piece, as the checkpoint's (`emotionwave.data.fragments.split_of`): it has seen none of the songs that evaluations are held on.
+**Split.** By piece, as the checkpoint's (`emotionwave.data.fragments.split_of`): it has seen none of the
+songs that evaluations are held on.
 
 **Training.** {step:,} steps of {size:,} notes, {minutes:.0f} minutes on one busy CPU core. {history}
 
@@ -90,7 +95,8 @@ class ReaderRecipe(Recipe):
         history:str='',        # what was before, for the card
     ):
         super().__init__(net, settings)
-        self.tokenizer, self.learn, self.valid, self.corpora, self.history = tokenizer, learn, valid, corpora, history
+        self.tokenizer, self.learn, self.valid = tokenizer, learn, valid
+        self.corpora, self.history = corpora, history
         self.lengths, self.epoch, self.plan = rounded_lengths(learn), -1, []
         self._plan(0)
 
@@ -114,7 +120,8 @@ class ReaderRecipe(Recipe):
 
     def rate(self, step):
         s = self.settings
-        return s.lr * min(warm_up(step, min(s.warmup, s.steps // 4)), linear_fall(step, s.steps, s.decay, s.floor))
+        rise = warm_up(step, min(s.warmup, s.steps // 4))
+        return s.lr * min(rise, linear_fall(step, s.steps, s.decay, s.floor))
 
     def validate(self, net, most=200):
         "Find nats a note on fragments spread evenly over the validation split."
@@ -153,7 +160,7 @@ def fit_reader(
     corpora:tuple=CORPORA, # which to learn from; `None` for all
     start:Path=None,       # folder of a reader to begin with; `None` from nothing
     resume:bool=False,     # go on where `output` stopped
-    callback=None,         # called after each step with a dict: loss (nats a note), norm, lr, steps, left_s ...
+    callback=None,         # called after each step with a dict: loss (nats a note), norm, lr, left_s ...
     device:str='cpu',      # "cpu" or "cuda"
     every_s:float=240,     # seconds between validations and checkpoints
     minutes:float=None,    # stop cleanly after so long; `None` for all steps
@@ -166,7 +173,8 @@ def fit_reader(
     learn, valid = ([read_notes(ids, tokenizer)[:sizes.context] for ids in table.ids[table.split == split]]
                     for split in ('train', 'valid'))
     if not learn:
-        raise ValueError(f'{data}: no training fragments of {corpora}; format more songs or choose other corpora')
+        raise ValueError(f'{data}: no training fragments of {corpora}; '
+                         'format more songs or choose other corpora')
     torch.manual_seed(settings.seed)
     reader, history = Reader(_sizes(sizes, tokenizer)), ''
     if start is not None:

@@ -16,7 +16,8 @@ import torch
 from ..music.tokens import Tokenizer, TokenConfig, shift
 from ..networks.vae import ModelConfig
 from ..networks.paper import PaperConfig
-from ..learn.checkpoint import default_checkpoint, grown, load_checkpoint, network_name, new_network, save_checkpoint
+from ..learn.checkpoint import (default_checkpoint, grown, load_checkpoint, network_name, new_network,
+                                          save_checkpoint)
 from ..learn.processes import ALONE, Processes
 from ..learn.schedule import cosine_fall, linear_fall, warm_up
 from ..learn.recipe import Recipe, unchanged
@@ -26,8 +27,8 @@ from ..data.batches import COLUMNS, Fragments, TrainConfig, make_batch, plan_bat
 
 # %% ../../nbs/124_recipes.writer.ipynb #bb86272c
 _PAPER = TrainConfig(
-    steps=204_000, batch=4, lr=1e-4, warmup=200, cosine=70_000, floor=.05, beta2=.999, weight_decay=0., clip=.5,
-    bf16=False, beta=1., beta_start=10_000, beta_cycle=5_000, free_bits=.25, drop=0., drop_other=0., blur=0.,
+    steps=204_000, batch=4, lr=1e-4, warmup=200, cosine=70_000, floor=.05, beta2=.999, weight_decay=0.,
+    clip=.5, bf16=False, beta=1., beta_start=10_000, beta_cycle=5_000, free_bits=.25, drop=0., drop_other=0., blur=0.,
     retime=0., articulation=0., spell=False, skeleton=0., bag=0., hush=0., people=1, sharpen=1.)
 
 PRESETS = {
@@ -107,7 +108,8 @@ class WriterRecipe(Recipe):
         sampler=None,              # called with network, tokenizer, songs and a folder after each checkpoint
     ):
         super().__init__(net, config, remarks)
-        self.tokenizer, self.learn, self.valid, self.songs, self.sampler = tokenizer, learn, valid, songs, sampler
+        self.tokenizer, self.learn, self.valid = tokenizer, learn, valid
+        self.songs, self.sampler = songs, sampler
         self.epoch, self.plan = -1, []
 
     def rows(self,
@@ -251,7 +253,8 @@ def _songs(rows, tokenizer, most):
     songs = []
     for ids, bpm, piece, tonic in zip(rows['ids'], rows.bpm, rows.piece, rows.tonic):
         song = tokenizer.decode(np.asarray(ids))
-        songs.append(song.replace(tempo_bpm=[bpm], name=piece.split('/')[-1], pitch=song.pitch - shift(tonic)))
+        pitch, name = song.pitch - shift(tonic), piece.split('/')[-1]
+        songs.append(song.replace(tempo_bpm=[bpm], name=name, pitch=pitch))
     return songs
 
 def _checkpoint(folder, tokenizer):
@@ -273,14 +276,16 @@ def _network(place, start, sizes, config, tokenizer):
         torch.manual_seed(config.seed)
         return new_network(sizes_for(sizes or ModelConfig(), tokenizer)), config
     net, facts = _checkpoint(start, tokenizer)
-    if sizes: raise ValueError('sizes come from the checkpoint that training starts from; give start or model, not both')
+    if sizes:
+        raise ValueError('sizes come from the checkpoint that training starts from; '
+                         'give start or model, not both')
     if network_name(net.config) is None: net = grown(net, ModelConfig().conditions)
     return net, config or fine_tuning(facts)
 
 def train(
     data:Path,         # folder that `format_corpora` wrote
     output:Path,       # folder of the run: `best/`, `last/`, `log.csv`, `curves.png`, `samples/`
-    config:TrainConfig=None,       # `None` for that of the run, of fine-tuning where there is a start, or the usual
+    config:TrainConfig=None,       # `None` for the run's, for fine-tuning where there is a start, or the usual
     model=None,        # sizes, `ModelConfig` or `PaperConfig`; `None` likewise. The vocabulary is the data's
     resume:bool=False, # go on where `output` stopped; begins when it hasn't
     callback=None,     # called after each step with a dict: the log's figures, steps, left_s, loader, remarks
@@ -303,7 +308,8 @@ def train(
     net, config = _network(place, start, model, config, tokenizer)
     learn, valid, note = hold_out(rows)
     songs = _songs(valid, tokenizer, samples) if sampler else ()
-    learn, valid = (Fragments(r, tokenizer, net.config, config.sharpen, config.absolute) for r in (learn, valid))
+    learn, valid = (Fragments(part, tokenizer, net.config, config.sharpen, config.absolute)
+                    for part in (learn, valid))
     recipe = WriterRecipe(net, config, tokenizer, learn, valid, [note] if note else [], songs, sampler)
     compile = place.device.type == 'cuda' if compile is None else compile
     return fit(recipe, place, callback, every_s, minutes, compile).best

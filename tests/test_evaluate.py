@@ -380,7 +380,6 @@ def test_the_numbers_in_the_readmes_sentences_are_those_of_the_report_and_the_ch
     from safetensors import safe_open
     from emotionwave.measure.figures import CLASS_SHIFTS
     from emotionwave.measure.evaluation import CLOSELY
-    from emotionwave.hearing.features import feature_names
     root = SAMPLES.parent; models = root / 'emotionwave' / 'models'
     text, report = (root / 'README.md').read_text('utf-8'), json.loads((models / 'default' / 'report.json').read_text())
     def size(name):
@@ -389,7 +388,7 @@ def test_the_numbers_in_the_readmes_sentences_are_those_of_the_report_and_the_ch
     parts = {2: 'half', 4: 'quarter', 5: 'fifth', 6: 'sixth', 8: 'eighth', 10: 'tenth'}
     words = ('none', 'one', 'two', 'three', 'four', 'five', 'six', 'seven', 'eight')
     says = (f"On {report['songs']} songs of which", f"a {parts[report['songs'] / report['songs_by_corpus']['EMOPIA']]} of the songs, EMOPIA's", f'all bars of {words[CLOSELY]} of these songs', f'{words[CLASS_SHIFTS]} times a song',
-            f"a {parts[round(size('default') / size('paper'))]} of the model's size after a {parts[round(step['model'] / step['paper'])]} of its steps", f'{len(feature_names)} features of a piece')
+            f"a {parts[round(size('default') / size('paper'))]} of the model's size after a {parts[round(step['model'] / step['paper'])]} of its steps")
     for s in says: assert s in text.replace('\n', ' '), s
 
 

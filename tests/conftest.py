@@ -64,7 +64,7 @@ def pytest_ignore_collect(collection_path, config):
 def pytest_collection_modifyitems(items):
     "Mark what is fast, and begin with a browser: its tests wait for servers, and are best kept together."
     for item in items:
-        slow = item.get_closest_marker('slow') or item.get_closest_marker('browser')
+        slow = any(item.get_closest_marker(m) for m in ('slow', 'browser', 'golden'))
         starts_torch = {'tiny', 'forks'} & set(item.fixturenames)
         if not (slow or starts_torch or needs_torch(item.path)): item.add_marker('fast')
     items.sort(key=lambda item: item.get_closest_marker('browser') is None)

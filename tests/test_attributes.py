@@ -77,6 +77,7 @@ def test_a_batch_is_bit_for_bit_what_each_song_gives_alone_in_any_order(seed):
     assert keys_of(songs) == [find_key(s) for s in songs]
 
 
+@pytest.mark.slow
 def test_batches_of_every_size_agree(monkeypatch):
     songs = [any_song(k) for k in range(300)]  # more pieces than are ranked at once
     table = attributes_table(songs)

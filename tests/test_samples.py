@@ -93,6 +93,7 @@ def test_picture_is_of_the_files_beside_it_and_small(name):
     with Image.open(picture) as image: assert 800 <= image.width <= 1200 and 400 <= image.height <= 1200
 
 
+@pytest.mark.slow
 @pieces
 def test_versions_are_by_the_checkpoint_that_ships(name):
     assert ms.notes_in(SAMPLES / 'rolls' / f'{name}.png').get('Checkpoint') == ms.checkpoint(), AGAIN

@@ -64,7 +64,7 @@ def ship_report(
     write_atomic(folder / 'report.json', data)
     write_atomic(folder / 'README.md', _card(folder).encode())
 
-_CARD = """# The default checkpoint
+_CARD = '''# The default checkpoint
 
 A transformer VAE with in-attention conditioning and a valence-free skeleton; see `nbs/021_networks.vae.ipynb`. It changes the valence of piano pieces.
 
@@ -91,7 +91,7 @@ with 95 % intervals over songs. The second opinion hears attributes alone, perpl
 ```
 
 **Limits.** It hears eight bars at a time. Performances that were recorded against no click are laid on beats that are found in them, wrongly at times. The judge is a classifier, not a listener; `nbs/065_hearing.classifiers.ipynb` measures how often it agrees with people.
-"""
+'''
 
 def _card(folder):
     "Write the model card of a checkpoint out of its own files."

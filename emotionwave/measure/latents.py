@@ -128,8 +128,9 @@ def _interval(score, label, song, draws, seed):
 def note_summary(
     notes,             # (B, N, 5) note tables, -1 is padding
     lowest:int=15,     # MIDI pitch of pitch index 0
-)->np.ndarray:         # (B, 19) shares of the 12 pitch classes, mean and spread of pitch, velocity and duration index, notes a bar
+)->np.ndarray:         # (B, 19) figures of each fragment
     "Describe fragments for a probe."
+    # shares of the 12 pitch classes; mean and spread of pitch, velocity and duration index; notes a bar
     notes = np.asarray(notes); there = notes[..., 0] >= 0                     # (B, N)
     count, length = there.sum(1).clip(1)[:, None], np.where(there, notes[..., 4] + 1., 0)
     degree = (notes[..., 2] + lowest) % 12

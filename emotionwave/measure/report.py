@@ -9,8 +9,12 @@ __all__ = ['NUMBERS', 'METRICS', 'FIRST', 'WITH_INTERVAL', 'CONTROL', 'RULES', '
 # %% ../../nbs/114_measure.report.ipynb #00000002
 import base64, io
 from html import escape
+from typing import TYPE_CHECKING
 import numpy as np
 from ..files.assets import asset
+if TYPE_CHECKING:
+    import matplotlib.pyplot as plt
+    import pandas as pd
 
 # %% ../../nbs/114_measure.report.ipynb #00000005
 NUMBERS = 5            # of a note: bars on, position, pitch, velocity, duration

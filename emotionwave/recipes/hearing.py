@@ -102,7 +102,7 @@ def out_of_fold(
     fit,               # keep (N,) bool -> function from rows (R, F) to votes (R, M)
     fold,              # (N,) int
     callback=None,     # called with the number of the fold that is done
-)->np.ndarray:         # (N, 2, M) votes for the clips, and for clips with their windows, by a fit that saw none of the fold
+)->np.ndarray:         # (N, 2, M) votes for the clips, and for clips with their windows
     "Let every clip be voted on by learners that know none of its fold."
     votes = None
     for k in sorted(set(fold)):

@@ -180,7 +180,8 @@ def _measure_one(*job, methods, kept_at):
 def _players(job, versions):
     "Title and players of a song."
     f, song, _ = job.excerpt
-    def played(columns): return song.replace(**{c: np.array(x, np.int64) for c, x in columns.items()})
+    def played(columns):
+        return song.replace(**{c: np.array(x, np.int64) for c, x in columns.items()})
     made = {(m, v): played(columns) for m, v, columns in versions}
     items = [player_html(song, ('the input',), budget=100_000)]
     for m in job.methods:

@@ -55,6 +55,7 @@ page = player_html(Song([0], [480], [60], [80]), sound=False)
 assert 'class Roll' in page and '--accent' in page and '.ew-app' in asset('widgets/app.css') and 'th' in asset('measure/report.css')
 '''
 
+@pytest.mark.slow
 def test_a_wheel_holds_every_room_and_what_is_read_from_them(tmp_path):
     source = tmp_path / 'source'
     shutil.copytree(PACKAGE, source / 'emotionwave', ignore=shutil.ignore_patterns('__pycache__', '*.safetensors'))

@@ -318,6 +318,7 @@ limits = pytest.mark.skipif(sys.platform == 'win32', reason='needs signals and p
 def outcomes(tmp_path_factory):
     return dict(zip(CASES, read_elsewhere([b for b, _ in CASES.values()], tmp_path_factory.mktemp('bad'))))
 
+@pytest.mark.slow
 @limits
 @pytest.mark.parametrize('name', CASES)
 def test_bad_file_gives_these_notes_or_this_error(name, outcomes):
@@ -345,6 +346,7 @@ def test_a_file_cut_at_any_byte_gives_a_song_or_one_clear_error(tmp_path):
     said = [s for s, _, _ in read_elsewhere(blobs, tmp_path)]
     assert all(said[:len(whole)]) and not [s for s in said if s and ('!' in s or not s.isprintable())]
 
+@pytest.mark.slow
 @limits
 def test_two_thousand_damaged_samples_give_a_song_or_one_clear_error(tmp_path):
     summary = fuzz.run([ROOT / 'samples'], 2000, seed=2026, workers=2, keep=tmp_path)
@@ -352,6 +354,7 @@ def test_two_thousand_damaged_samples_give_a_song_or_one_clear_error(tmp_path):
     # damage of many kinds was tried
     assert summary['songs'] > 400 and summary['errors'] > 400 and len(summary['by error']) > 10
 
+@pytest.mark.slow
 @limits
 def test_the_same_seed_gives_the_same_mutants_with_any_number_of_workers():
     one, two = (fuzz.run([ROOT / 'samples'], 30, seed=1, workers=n, chunk=7) for n in (1, 2))
@@ -375,6 +378,7 @@ def broken(data, name):
 music_read._parse = broken
 '''
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != 'linux', reason='needs a limit on memory that holds')
 def test_the_fuzzer_finds_crashes_and_other_errors_and_goes_on(tmp_path, monkeypatch):
     (tmp_path / 'sitecustomize.py').write_text("import sys\nif '--child' in sys.argv:\n    "

@@ -25,7 +25,7 @@ def missing():
         if find_spec(module) is None: return f'tests in a browser need {module}: pip install {module}'
     if chromium() is None: return 'tests in a browser need Chromium: apt install chromium, or set CHROMIUM to the path of one'
 
-pytestmark = pytest.mark.xdist_group('browser')
+pytestmark = pytest.mark.browser
 
 @pytest.fixture(scope='module')
 def browser():

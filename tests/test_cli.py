@@ -9,6 +9,8 @@ from emotionwave.music.read import read_song
 sys.path.insert(0, str(Path(__file__).parent))
 from test_midi import events, meter, midi, off, on, TWO, END
 
+pytestmark = pytest.mark.slow  # starts processes that import torch, or trains
+
 ROOT = Path(__file__).parent.parent
 SAMPLES = ROOT / 'samples'
 ENV = dict(os.environ, PYTHONPATH=str(ROOT), OMP_NUM_THREADS='1')

@@ -177,6 +177,7 @@ def column(place, run, k):
 def logged(place, run): return column(place, run, 0)
 def surprise(place, run): return column(place, run, 1)
 
+@pytest.mark.slow
 def test_the_three_run_whole_one_after_the_other_offline_and_go_on_after_a_stop(tmp_path):
     place = tmp_path / 'place'
     lay_out(place)

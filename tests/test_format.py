@@ -13,6 +13,8 @@ from emotionwave.music.keys import find_key
 from emotionwave.music.tokens import TokenConfig, Tokenizer
 from pieces import tune
 
+pytestmark = pytest.mark.slow  # starts processes that import torch, or trains
+
 ROOT = Path(__file__).parent.parent
 
 

@@ -8,6 +8,8 @@ from emotionwave.hearing.labels import label_dataset, label_files
 from emotionwave.hearing.classifiers import load_labeller, load_listener
 from pieces import first_notes, piece
 
+pytestmark = pytest.mark.slow  # starts processes that import torch, or trains
+
 
 # ---- files
 

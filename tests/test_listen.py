@@ -128,6 +128,7 @@ def test_failed_wav_leaves_nothing_and_keeps_what_was_there(tmp_path, monkeypatc
     with pytest.raises(FileNotFoundError, match='no such folder'): save_wav(scale, tmp_path / 'none' / 'a.wav', 8000)
 
 
+@pytest.mark.slow
 def test_mp3_is_small_and_whole(tmp_path):
     soundfile = pytest.importorskip('soundfile')
     song = read_song(SAMPLES[0])
@@ -140,6 +141,7 @@ def test_mp3_is_small_and_whole(tmp_path):
     assert os.listdir(tmp_path) == ['a.mp3']
 
 
+@pytest.mark.slow
 def test_a_minute_is_rendered_in_two_seconds_and_weighs_less_than_600_kb():
     pytest.importorskip('soundfile')
     n = 480                                                                   # eight notes a second

@@ -81,6 +81,8 @@ from emotionwave.learn import checkpoint, log
 from small_runs import run
 try: import torch.utils.tensorboard
 except ImportError: pass
+# what a run imports on its way: here once, not in each child anew
+import matplotlib.backends.backend_agg, matplotlib.figure, torch._dynamo
 torch.set_num_threads(1)
 name, folder, output = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3])
 def dies(): os.kill(os.getpid(), signal.SIGKILL)

@@ -348,6 +348,7 @@ def test_shipped_models_are_safetensors_with_their_configuration(name):
     config = json.loads((folder / 'config.json').read_text('utf-8'))
     assert config and (folder / 'model.safetensors').stat().st_size <= 16 * 2**20
 
+@pytest.mark.slow
 def test_the_default_checkpoint_loads_is_of_the_promised_size_and_has_a_card():
     from emotionwave.learn.checkpoint import default_checkpoint
     from emotionwave.learn.checkpoint import load_checkpoint

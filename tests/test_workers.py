@@ -62,6 +62,7 @@ assert len(threadpool_info()) > 1 and threads == {1}, threads
 """
 
 
+@pytest.mark.slow
 def test_libraries_that_a_job_loads_have_one_thread():
     free = {k: v for k, v in os.environ.items() if not k.endswith("_NUM_THREADS")}
     subprocess.run([sys.executable, "-c", LATER], env=dict(free, PYTHONPATH=path()), check=True, timeout=100)
@@ -126,6 +127,7 @@ def test_what_work_carries_travels_once_and_may_be_anything():
     assert sorted(run_jobs(work, [(i,) for i in range(5)], workers=2)) == [((i,), i + 1) for i in range(5)]
 
 
+@pytest.mark.slow
 def test_where_processes_cannot_fork_spawned_ones_do_the_same(monkeypatch, two_threads):
     import emotionwave.files.workers as workers
     monkeypatch.setattr(workers, "_METHOD", "spawn")

@@ -198,11 +198,11 @@ def test_a_precision_left_open_is_chosen_once_and_kept(name, bf16, folder, tmp_p
 
 @every_network
 def test_the_precisions_differ_and_timing_them_changes_nothing(name, folder, whole, tmp_path):
-    run(name, folder, tmp_path / 'fp32', changed(name, bf16=False))
-    assert not equal(tensors(tmp_path / 'fp32'), tensors(whole(name)))
+    run(name, folder, tmp_path / 'bf16', changed(name, bf16=True))
+    assert not equal(tensors(tmp_path / 'bf16'), tensors(whole(name)))
     run(name, folder, tmp_path / 'timed', changed(name, bf16=None))
     chosen = read_facts(tmp_path / 'timed/last')['config']['bf16']
-    assert equal(tensors(tmp_path / 'timed'), tensors(whole(name) if chosen else tmp_path / 'fp32'))
+    assert equal(tensors(tmp_path / 'timed'), tensors(tmp_path / 'bf16' if chosen else whole(name)))
 
 
 # ---- what goes wrong

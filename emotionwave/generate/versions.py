@@ -219,7 +219,8 @@ class Result:
     def line(self)->str:
         "The figures in one line."
         figures = self.figures
-        def shown(p): return '?' if np.isnan(p) else f'{p:.2f}'  # fewer than eight notes have no valence
+        def shown(p):
+            return '?' if np.isnan(p) else f'{p:.2f}'  # fewer than eight notes have no valence
         keys = ' → '.join(dict.fromkeys(filter(None, figures['key'])))
         before, after, harmony, rhythm = map(shown,
                                              (*figures['valence'], figures['sim_chr'], figures['sim_grv']))

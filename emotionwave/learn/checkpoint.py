@@ -41,7 +41,8 @@ def _beside(folder):
     whole = Path(os.path.abspath(folder))
     return [whole.parent / f'.{whole.name}.{age}' for age in ('new', 'old')]
 
-def _whole(folder): return (folder / 'config.json').is_file() and (folder / 'model.safetensors').is_file()
+def _whole(folder):
+    return (folder / 'config.json').is_file() and (folder / 'model.safetensors').is_file()
 
 def save_folder(
     folder,            # where it goes; an older one there is replaced whole

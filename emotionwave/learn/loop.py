@@ -23,7 +23,8 @@ def begun(
     output:Path,       # folder of a run
     resume:bool=False, # whether it may hold one
 )->bool:
-    "Say whether there is a run to go on with; raises `FileExistsError` for a folder that holds something else."
+    """Say whether there is a run to go on with; raises `FileExistsError` for a folder
+    that holds something else."""
     output = Path(output)
     holds = output.exists() and (not output.is_dir() or any(p.name != 'data' for p in output.iterdir()))
     if holds and not resume:
@@ -35,10 +36,10 @@ def begun(
 @dataclass(frozen=True)
 class Place:
     "Where a run is kept and computed."
-    output: Path           # folder; `None` for a run that leaves no files
-    device: torch.device
-    processes: Processes = ALONE
-    facts: dict = None     # of the checkpoint from which it goes on; `None` for a new run
+    output:Path            # folder; `None` for a run that leaves no files
+    device:torch.device
+    processes:Processes=ALONE
+    facts:dict=None        # of the checkpoint from which it goes on; `None` for a new run
 
     def settings(self,
         given,             # settings asked for; `None` for the run's own, or the usual

@@ -15,8 +15,8 @@ import torch.distributed as dist
 @dataclass(frozen=True)
 class Processes:
     "This process among those that learn together."
-    rank: int = 0      # of this one
-    world: int = 1     # how many there are
+    rank:int=0         # of this one
+    world:int=1        # how many there are
 
     def part(self,
         rows,          # of a batch, anything with a length

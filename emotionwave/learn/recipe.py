@@ -17,16 +17,16 @@ from .processes import ALONE, Processes
 @dataclass(frozen=True)
 class Settings:
     "How a network is trained; travels inside its checkpoints."
-    steps: int = 1_000         # optimizer steps in all
-    lr: float = 1e-3           # highest learning rate
-    warmup: int = 100          # steps in which the rate rises
-    floor: float = .01         # lowest rate, as a share of the highest
-    beta2: float = .99         # AdamW's memory of squared gradients
-    weight_decay: float = .01  # AdamW's, on matrices
-    clip: float = 1.           # largest norm of the gradient
-    bf16: bool = None          # multiply matrices in bfloat16; `None` for what is faster when the run begins
-    threads: int = 1           # CPU threads
-    seed: int = 0              # of everything random
+    steps:int=1_000            # optimizer steps in all
+    lr:float=1e-3              # highest learning rate
+    warmup:int=100             # steps in which the rate rises
+    floor:float=.01            # lowest rate, as a share of the highest
+    beta2:float=.99            # AdamW's memory of squared gradients
+    weight_decay:float=.01     # AdamW's, on matrices
+    clip:float=1.              # largest norm of the gradient
+    bf16:bool=None             # multiply matrices in bfloat16; `None` for what is faster when the run begins
+    threads:int=1              # CPU threads
+    seed:int=0                 # of everything random
 
     def __post_init__(self):
         for name in ('steps', 'threads'):

@@ -52,7 +52,8 @@ def full_rule(
     else: octave = -12 * (middle > 55 and new.pitch.min() >= 33)               # the piano ends at 21
     keep = slice(None) if positive else ~(off & _inner(new))
     length = new.duration // 2 if positive else new.duration * 2
-    return unlap(new.replace(onset=new.onset[keep], duration=np.maximum(length, 1)[keep], pitch=(new.pitch + octave)[keep], velocity=new.velocity[keep]))
+    return unlap(new.replace(onset=new.onset[keep], duration=np.maximum(length, 1)[keep],
+                             pitch=(new.pitch + octave)[keep], velocity=new.velocity[keep]))
 
 # %% ../../nbs/111_measure.baselines.ipynb #0000000d
 def lay_on_bars(
@@ -64,8 +65,10 @@ def lay_on_bars(
     keep = other.onset < old[bars]
     bar = np.searchsorted(old, other.onset[keep], 'right') - 1
     ratio = (np.diff(new)[bar] / np.diff(old)[bar])
-    onset = np.minimum(new[bar] + np.floor((other.onset[keep] - old[bar]) * ratio).astype(np.int64), new[bar + 1] - 1)
-    return song.replace(onset=onset, duration=np.maximum(np.round(other.duration[keep] * ratio), 1).astype(np.int64), pitch=other.pitch[keep], velocity=other.velocity[keep])
+    onset = np.minimum(new[bar] + np.floor((other.onset[keep] - old[bar]) * ratio).astype(np.int64),
+                       new[bar + 1] - 1)
+    return song.replace(onset=onset, duration=np.maximum(np.round(other.duration[keep] * ratio), 1)
+                        .astype(np.int64), pitch=other.pitch[keep], velocity=other.velocity[keep])
 
 class OtherSong:
     "The rule that answers with a random other song's excerpt."
@@ -80,6 +83,7 @@ class OtherSong:
 
     def __call__(self, song, valence):
         "Draw a song of the pool that isn't this one; the same song and valence give the same answer."
-        rng = np.random.default_rng([self.seed, zlib.crc32(song.onset.tobytes() + song.pitch.tobytes()), round(1000 * valence_of(valence))])
+        rng = np.random.default_rng([self.seed, zlib.crc32(song.onset.tobytes() + song.pitch.tobytes()),
+                                     round(1000 * valence_of(valence))])
         others = [i for i, s in enumerate(self.pool) if s != song]
         return lay_on_bars(self.pool[others[rng.integers(len(others))]], song)

@@ -8,10 +8,12 @@ __all__ = ['shipped_figures', 'shipped_control', 'ship_report']
 # %% ../../nbs/118_measure.card.ipynb #00000002
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 import numpy as np
 from ..files.atomic import write_atomic
 from ..files.models import MODELS
 from .methods import file_sha256
+if TYPE_CHECKING: import pandas as pd
 
 # %% ../../nbs/118_measure.card.ipynb #00000005
 def _shipped(folder):
@@ -64,34 +66,45 @@ def ship_report(
     write_atomic(folder / 'report.json', data)
     write_atomic(folder / 'README.md', _card(folder).encode())
 
-_CARD = """# The default checkpoint
+_CARD = '''# The default checkpoint
 
-A transformer VAE with in-attention conditioning and a valence-free skeleton; see `nbs/021_networks.vae.ipynb`. It changes the valence of piano pieces.
+A transformer VAE with in-attention conditioning and a valence-free skeleton; see \
+`nbs/021_networks.vae.ipynb`. It changes the valence of piano pieces.
 
 **Size.** {parameters:.2f} M parameters in 16 bits; {model}.
 
-**Data.** {fragments:,} fragments of eight bars ({tokens:,} tokens) of EMOPIA 1.0 (CC BY-NC-SA 4.0), VGMIDI (no licence stated), POP909 (MIT), Pop1K7 (no licence stated),
-ASAP (CC BY-NC-SA 4.0), the piano-e-competition (no licence stated) and PiJAMA (CC BY-NC 3.0). Because of these, use the weights for non-commercial purposes. Fragments that people labelled (EMOPIA, part of VGMIDI) keep their label;
+**Data.** {fragments:,} fragments of eight bars ({tokens:,} tokens) of EMOPIA 1.0 (CC BY-NC-SA 4.0), VGMIDI \
+(no licence stated), POP909 (MIT), Pop1K7 (no licence stated),
+ASAP (CC BY-NC-SA 4.0), the piano-e-competition (no licence stated) and PiJAMA (CC BY-NC 3.0). Because of \
+these, use the weights for non-commercial purposes. Fragments that people labelled (EMOPIA, part of VGMIDI) \
+keep their label;
 the labeller in `emotionwave/models/labeller` labelled the rest. No piece of any corpus is in this repository.
 
-**Splits.** By piece: a stable hash of corpus and song, 90 % train, 5 % valid, 5 % test, and a piece of several songs goes where the one that is held back longest goes (in the first training, by song alone);
-EMOPIA's official validation clips are not trained on. `emotionwave.data.fragments.split_of` says where a song is.
+**Splits.** By piece: a stable hash of corpus and song, 90 % train, 5 % valid, 5 % test, and a piece of \
+several songs goes where the one that is held back longest goes (in the first training, by song alone);
+EMOPIA's official validation clips are not trained on. `emotionwave.data.fragments.split_of` says where a \
+song is.
 
-**Training.** {steps:,} steps in {hours:.1f} hours on a CPU; settings {config}. {history}Validation cross-entropy {ce:.3f} nats a token, all of the skeleton shown.
+**Training.** {steps:,} steps in {hours:.1f} hours on a CPU; settings {config}. {history}Validation \
+cross-entropy {ce:.3f} nats a token, all of the skeleton shown.
 
 | step | cross-entropy, valid |
 |---|---|
 {curve}
 
-**Figures.** {songs} songs held out from training, eight bars of each, both directions; heard by the judge in `emotionwave/models/judge`, which was trained on other people-labelled songs than the labeller,
-with 95 % intervals over songs. The second opinion hears attributes alone, perplexity is that of a note's numbers to a language model that had no part in making it. `nbs/117_measure.evaluation.ipynb` measures them.
+**Figures.** {songs} songs held out from training, eight bars of each, both directions; heard by the judge \
+in `emotionwave/models/judge`, which was trained on other people-labelled songs than the labeller,
+with 95 % intervals over songs. The second opinion hears attributes alone, perplexity is that of a note's \
+numbers to a language model that had no part in making it. `nbs/117_measure.evaluation.ipynb` measures them.
 
 ```
 {figures}
 ```
 
-**Limits.** It hears eight bars at a time. Performances that were recorded against no click are laid on beats that are found in them, wrongly at times. The judge is a classifier, not a listener; `nbs/065_hearing.classifiers.ipynb` measures how often it agrees with people.
-"""
+**Limits.** It hears eight bars at a time. Performances that were recorded against no click are laid on \
+beats that are found in them, wrongly at times. The judge is a classifier, not a listener; \
+`nbs/065_hearing.classifiers.ipynb` measures how often it agrees with people.
+'''
 
 def _card(folder):
     "Write the model card of a checkpoint out of its own files."

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import fields
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TYPE_CHECKING
 import numpy as np
 from ..files.atomic import write_atomic
 from ..files.models import MODELS
@@ -28,6 +28,7 @@ from .baselines import OtherSong
 from .report import figures_of, report_html
 from .methods import file_sha256, methods_of
 from .figures import CLASS_SHIFTS, SEEDS, VALENCES, both_ways, judge_song, other_strength
+if TYPE_CHECKING: import pandas as pd
 
 # %% ../../nbs/117_measure.evaluation.ipynb #00000005
 def excerpt(
@@ -179,7 +180,8 @@ def _measure_one(*job, methods, kept_at):
 def _players(job, versions):
     "Title and players of a song."
     f, song, _ = job.excerpt
-    def played(columns): return song.replace(**{c: np.array(x, np.int64) for c, x in columns.items()})
+    def played(columns):
+        return song.replace(**{c: np.array(x, np.int64) for c, x in columns.items()})
     made = {(m, v): played(columns) for m, v, columns in versions}
     items = [player_html(song, ('the input',), budget=100_000)]
     for m in job.methods:

@@ -20,9 +20,9 @@ from ..data.batches import Fragments, make_batch, TrainConfig
 @dataclass(frozen=True, eq=False)
 class Latents:
     "Latents of all bars of F fragments, end to end."
-    mu: np.ndarray         # (M, Z) means
-    logvar: np.ndarray     # (M, Z) logarithms of the variances
-    owner: np.ndarray      # (M,) fragment of each bar, from 0
+    mu:np.ndarray          # (M, Z) means
+    logvar:np.ndarray      # (M, Z) logarithms of the variances
+    owner:np.ndarray       # (M,) fragment of each bar, from 0
 
     def fragment_means(self):
         "Average `mu` over the bars of each fragment, (F, Z)."
@@ -37,7 +37,8 @@ def _batches(data, rows, config, model, tokenizer, size=12):
         yield part, make_batch(data, rows[part], config, model.config, tokenizer)
 
 def _encode(model, b):
-    "Means and logarithms of variances of a batch, each (B, K, Z); the original's network reads tokens, ours notes."
+    """Means and logarithms of variances of a batch, each (B, K, Z); the original's
+    network reads tokens, ours notes."""
     if isinstance(model, EmotionVAE): return model.encode(b['notes'], b['conditions'].shape[1])
     return model.encode(b['ids'], b['bar'], b['conditions'].shape[1])
 
@@ -55,7 +56,8 @@ def read_latents(
         mu, logvar = (x.float().numpy() for x in _encode(model, b))
         found |= {r: (m[t], v[t]) for r, m, v, t in zip(part.tolist(), mu, logvar, b['there'].numpy())}
     mu, logvar = zip(*(found[r] for r in sorted(found)))
-    return Latents(np.concatenate(mu), np.concatenate(logvar), np.repeat(np.arange(len(mu)), [len(m) for m in mu]))
+    return Latents(np.concatenate(mu), np.concatenate(logvar),
+                   np.repeat(np.arange(len(mu)), [len(m) for m in mu]))
 
 # %% ../../nbs/113_measure.latents.ipynb #0000000b
 def active_units(
@@ -104,13 +106,16 @@ def probe(
 )->Probe:
     "Try to read a label out of numbers."
     x, label, song = np.asarray(x, float), np.asarray(label).astype(int), np.asarray(song).astype(str)
-    if len(set(label.tolist())) != 2: raise ValueError(f'a probe needs fragments of both labels, got {np.unique(label).tolist()}')
-    if (pieces := len(set(song.tolist()))) < folds: raise ValueError(f'a probe over {folds} folds needs at least {folds} pieces, got {pieces}')
+    if len(set(label.tolist())) != 2:
+        raise ValueError(f'a probe needs fragments of both labels, got {np.unique(label).tolist()}')
+    if (pieces := len(set(song.tolist()))) < folds:
+        raise ValueError(f'a probe over {folds} folds needs at least {folds} pieces, got {pieces}')
     fold, weight, score = deal(song, folds=folds), rarity(song), np.zeros(len(x))
     for k in range(folds):
         keep, mine = fold != k, fold == k
         args = x[keep], np.arange(keep.sum()), label[keep, None], weight[keep]
-        score[mine] = (run_kernel(x[mine].astype(np.float32), fit_kernel(*args)) if kernel else run_linear(x[mine], fit_linear(*args, l2)))[:, 0]
+        score[mine] = (run_kernel(x[mine].astype(np.float32), fit_kernel(*args)) if kernel
+                       else run_linear(x[mine], fit_linear(*args, l2)))[:, 0]
     return Probe(auc(score, label), *_interval(score, label, song, draws, seed), score)
 
 def _interval(score, label, song, draws, seed):
@@ -123,16 +128,19 @@ def _interval(score, label, song, draws, seed):
 def note_summary(
     notes,             # (B, N, 5) note tables, -1 is padding
     lowest:int=15,     # MIDI pitch of pitch index 0
-)->np.ndarray:         # (B, 19) shares of the 12 pitch classes, mean and spread of pitch, velocity and duration index, notes a bar
+)->np.ndarray:         # (B, 19) figures of each fragment
     "Describe fragments for a probe."
+    # shares of the 12 pitch classes; mean and spread of pitch, velocity and duration index; notes a bar
     notes = np.asarray(notes); there = notes[..., 0] >= 0                     # (B, N)
     count, length = there.sum(1).clip(1)[:, None], np.where(there, notes[..., 4] + 1., 0)
     degree = (notes[..., 2] + lowest) % 12
-    share = np.stack([(length * (degree == k)).sum(1) for k in range(12)], 1) / length.sum(1, keepdims=True).clip(1)
+    share = (np.stack([(length * (degree == k)).sum(1) for k in range(12)], 1)
+             / length.sum(1, keepdims=True).clip(1))
     x = np.where(there[..., None], notes[..., 2:], 0)                          # (B, N, 3)
     mean = x.sum(1) / count
     spread = np.sqrt((np.where(there[..., None], (x - mean[:, None]) ** 2, 0)).sum(1) / count)
-    return np.concatenate([share, mean, spread, there.sum(1, keepdims=True) / (notes[..., 0].max(1, keepdims=True) + 1).clip(1)], 1)
+    return np.concatenate([share, mean, spread, there.sum(1, keepdims=True)
+                           / (notes[..., 0].max(1, keepdims=True) + 1).clip(1)], 1)
 
 def note_summaries(
     model, data:Fragments, tokenizer:Tokenizer,
@@ -143,8 +151,10 @@ def note_summaries(
     found = {}
     for part, b in _batches(data, rows, config, model, tokenizer):
         low = model.config.lowest_pitch
-        written = [data.notes[data.note_at[r]:data.note_at[r + 1]] for r in (np.arange(len(data)) if rows is None else np.asarray(rows))[part]]
-        found |= {r: (note_summary(w[None], low)[0], s) for r, w, s in zip(part.tolist(), written, note_summary(b['notes'], low))}
+        written = [data.notes[data.note_at[r]:data.note_at[r + 1]]
+                   for r in (np.arange(len(data)) if rows is None else np.asarray(rows))[part]]
+        found |= {r: (note_summary(w[None], low)[0], s)
+                  for r, w, s in zip(part.tolist(), written, note_summary(b['notes'], low))}
     return tuple(np.stack(x) for x in zip(*(found[r] for r in sorted(found))))
 
 # %% ../../nbs/113_measure.latents.ipynb #00000017
@@ -165,7 +175,7 @@ def eraser(
 @torch.no_grad()
 def hushed(
     model:EmotionVAE,  # changed in place
-    x, labels,         # as in `eraser`: the latents of fragments that it learnt from, and what they are not to tell
+    x, labels,  # as in `eraser`: the latents of fragments that it learnt from, and what they are not to tell
 )->EmotionVAE:
     "Take what tells the labels out of the means that a network's encoder gives."
     matrix, centre = (torch.as_tensor(a, dtype=torch.float32) for a in eraser(x, labels))
@@ -178,7 +188,8 @@ def hushed(
 def _foretell(model, b, z):
     "Logits of a batch, given latents."
     given = model.bar_input(z, b['conditions'])
-    if isinstance(model, EmotionVAE): return model.decode(b['ids'], b['bar'], given, model.read_skeleton(b['skeleton']), b['skeleton'])
+    if isinstance(model, EmotionVAE):
+        return model.decode(b['ids'], b['bar'], given, model.read_skeleton(b['skeleton']), b['skeleton'])
     return model.decode(b['ids'], b['bar'], given)
 
 @torch.no_grad()
@@ -201,6 +212,7 @@ def accuracy(
         there = b['targets'] >= 0
         truth, told = b['targets'][there].numpy(), logits.argmax(-1)[there].numpy()
         kind = tokenizer.kind[truth]
-        right += np.bincount(kind, truth == told, len(KINDS)); count += np.bincount(kind, minlength=len(KINDS))
+        right += np.bincount(kind, truth == told, len(KINDS))
+        count += np.bincount(kind, minlength=len(KINDS))
     shares = {k: float(r / n) for k, r, n in zip(KINDS, right, count) if n and k != 'special'}
     return shares | {'all': float(right.sum() / count.sum())}

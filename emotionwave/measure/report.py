@@ -9,8 +9,12 @@ __all__ = ['NUMBERS', 'METRICS', 'FIRST', 'WITH_INTERVAL', 'CONTROL', 'RULES', '
 # %% ../../nbs/114_measure.report.ipynb #00000002
 import base64, io
 from html import escape
+from typing import TYPE_CHECKING
 import numpy as np
 from ..files.assets import asset
+if TYPE_CHECKING:
+    import matplotlib.pyplot as plt
+    import pandas as pd
 
 # %% ../../nbs/114_measure.report.ipynb #00000005
 NUMBERS = 5            # of a note: bars on, position, pitch, velocity, duration
@@ -190,7 +194,8 @@ def figures_of(
 )->dict:               # JSON-able: columns, summary, corpora, control, line, songs by corpus and by method
     "Find all figures of a report."
     figures = song_figures(rows)
-    def table(part): return {m: _row_figures(p) for m, p in part.groupby(level='method', sort=False)}
+    def table(part):
+        return {m: _row_figures(p) for m, p in part.groupby(level='method', sort=False)}
     def count(of): return rows.groupby(of, sort=False).file.nunique().to_dict()
     corpora = {c: table(p) for c, p in figures.groupby(level='corpus', sort=False)}
     return dict(columns=['mean', 'low', 'high'], summary=table(figures), corpora=corpora,

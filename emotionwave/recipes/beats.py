@@ -39,15 +39,15 @@ def _bend(beat_s, spread, slow, rng):
 # %% ../../nbs/120_recipes.beats.ipynb #0000000d
 class Marked(NamedTuple):
     "A song with its true beats."
-    start_s: np.ndarray   # (N,) onsets, seconds, rising
-    end_s: np.ndarray     # (N,) ends, seconds
-    pitch: np.ndarray     # (N,)
-    velocity: np.ndarray  # (N,)
-    beat_s: np.ndarray    # (B,) seconds, rising
-    downbeat: np.ndarray  # (B,) bool
-    corpus: str           # songs are drawn by corpus
-    song: str             # the piece: all versions of it fall on one side of the split
-    score: bool = False   # written, not played: gets an expressive tempo in training
+    start_s:np.ndarray    # (N,) onsets, seconds, rising
+    end_s:np.ndarray      # (N,) ends, seconds
+    pitch:np.ndarray      # (N,)
+    velocity:np.ndarray   # (N,)
+    beat_s:np.ndarray     # (B,) seconds, rising
+    downbeat:np.ndarray   # (B,) bool
+    corpus:str            # songs are drawn by corpus
+    song:str              # the piece: all versions of it fall on one side of the split
+    score:bool=False      # written, not played: gets an expressive tempo in training
 
 def marked(
     song:Song,         # its tempo map counts
@@ -72,7 +72,8 @@ def beats_split_of(
 
 # %% ../../nbs/120_recipes.beats.ipynb #00000013
 def _cut_marked(m, length_s, rng):
-    "A stretch of a song, and seconds between which its beats are known, and where it begins; `None` if too empty."
+    """A stretch of a song, and seconds between which its beats are known, and where it
+    begins; `None` if too empty."""
     first = rng.uniform(-5, max(m.start_s[-1] - length_s * .8, -4))
     last = first + 1.4 * length_s
     note = (m.start_s >= first) & (m.start_s < last)
@@ -80,14 +81,15 @@ def _cut_marked(m, length_s, rng):
     if note.sum() < 8 or beat.sum() < 4: return None
     known = np.array([max(m.beat_s[0] - .1, first - 9), min(m.beat_s[-1] + .1, last + 9), first])
     part = m._replace(start_s=m.start_s[note], end_s=m.end_s[note], pitch=m.pitch[note].astype(np.int64),
-                      velocity=m.velocity[note].astype(np.float64), beat_s=m.beat_s[beat], downbeat=m.downbeat[beat])
+                      velocity=m.velocity[note].astype(np.float64), beat_s=m.beat_s[beat],
+                      downbeat=m.downbeat[beat])
     return part, known
 
 def _at_other_tempo(m, known, rng):
     "The same faster or slower, the tempo wandering."
     spread = rng.choice([.02, .05, .1] if m.score else [0, 0, .02, .04])
     bend = _bend(m.beat_s, spread, .4 if m.score else 0, rng) if spread else np.asarray
-    reach = .14 if m.corpus in ('POP909', 'Pop1K7') else .25                   # pop's octave hangs on its tempo
+    reach = .14 if m.corpus in ('POP909', 'Pop1K7') else .25  # pop's octave hangs on its tempo
     rate = np.exp(rng.uniform(-1, 1) * reach)
     start_s, end_s, beat_s, known = (bend(t) * rate for t in (m.start_s, m.end_s, m.beat_s, known))
     return m._replace(start_s=start_s, end_s=end_s, beat_s=beat_s), known
@@ -99,10 +101,12 @@ def _with_other_touch(m, rng):
     velocity = np.clip(m.velocity * louder + rng.normal(0, sway, n), 1, 127)
     if rng.random() < .15: velocity[:] = 80
     length = np.maximum(m.end_s - m.start_s, .02)
-    if rng.random() < (.9 if m.score else .3): length = length * np.exp(rng.normal(0, .4) + rng.normal(0, .15, n))
+    if rng.random() < (.9 if m.score else .3):
+        length = length * np.exp(rng.normal(0, .4) + rng.normal(0, .15, n))
     scatter = rng.normal(0, 1, n)
     start_s = m.start_s + scatter * (rng.uniform(.005, .02) if m.score else rng.choice([0, .004, .01]))
-    if m.score or rng.random() < .1: start_s = start_s + (pitch - 60) * rng.normal(0, .0004)   # the hands come apart
+    # the hands come apart
+    if m.score or rng.random() < .1: start_s = start_s + (pitch - 60) * rng.normal(0, .0004)
     return m._replace(start_s=start_s, end_s=start_s + length, pitch=pitch, velocity=velocity)
 
 def _thinned(m, rng):
@@ -172,10 +176,10 @@ class BeatNetwork(torch.nn.Module):
 @dataclass(frozen=True)
 class BeatTraining(Settings):
     "How the finder of beats is trained."
-    steps: int = 3_600         # about 45 minutes on one busy core
-    batch: int = 16            # excerpts a step
-    length_s: int = 48         # seconds of an excerpt
-    lr: float = 3e-3
+    steps:int=3_600            # about 45 minutes on one busy core
+    batch:int=16               # excerpts a step
+    length_s:int=48            # seconds of an excerpt
+    lr:float=3e-3
 
 class BeatRecipe(Recipe):
     "How the finder of beats is trained."
@@ -248,7 +252,7 @@ def fit_beats(
     output:Path=None,      # folder of the run; `None` leaves no files
     start:dict=None,       # weights to begin with; `None` draws them
     resume:bool=False,     # go on where `output` stopped
-    callback=None,         # called after each step with a dict: loss (of beats), downbeat_loss, lr, left_s ...
+    callback=None,  # called after each step with a dict: loss (of beats), downbeat_loss, lr, left_s ...
     device:str='cpu',      # "cpu" or "cuda"
     every_s:float=240,     # seconds between checkpoints
     minutes:float=None,    # stop cleanly after so long; `None` for all steps

@@ -84,14 +84,14 @@ def right_classes(
 @dataclass(frozen=True)
 class EarTraining(Settings):
     "How the ear is trained."
-    steps: int = 2_300
-    batch: int = 32            # excerpts of up to `HEARD_AT_ONCE` notes
-    width: int = 96            # numbers that describe a note inside
-    layers: int = 5            # convolutions
-    lr: float = 2.5e-3
-    warmup: int = 200
-    floor: float = .02
-    beta2: float = .98
+    steps:int=2_300
+    batch:int=32               # excerpts of up to `HEARD_AT_ONCE` notes
+    width:int=96               # numbers that describe a note inside
+    layers:int=5               # convolutions
+    lr:float=2.5e-3
+    warmup:int=200
+    floor:float=.02
+    beta2:float=.98
 
 class EarRecipe(Recipe):
     "How the ear is trained."

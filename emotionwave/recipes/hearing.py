@@ -13,8 +13,10 @@ from ..music.song import Song
 from ..networks.ear import layers_of, start_weights
 from ..hearing.features import feature_names, in_seconds, measure_features
 from ..hearing.events import events_of, summaries
-from ..hearing.learners import deal, fit_kernel, fit_linear, fit_logistic, fit_trees, rarity, sigmoid
-from ..hearing.classifiers import BARLESS, barless, cut_windows, Judge, Labeller, Opinion, with_windows
+from ..hearing.learners import (
+    deal, fit_kernel, fit_linear, fit_logistic, fit_trees, rarity, sigmoid)
+from ..hearing.classifiers import (
+    BARLESS, barless, cut_windows, Judge, Labeller, Opinion, with_windows)
 
 # %% ../../nbs/122_recipes.hearing.ipynb #00000005
 def _excerpt(part, rng, seconds):
@@ -55,10 +57,13 @@ def vary(
         keep = rng.random(len(start)) > rng.uniform(0, .2)
         keep[:8] = True
         start, end, pitch, velocity = start[keep], end[keep], pitch[keep], velocity[keep]
-    if rng.random() < .5: end = start + np.minimum(end - start, rng.uniform(.4, 3)) * np.exp(rng.normal(0, .4))
-    if rng.random() < .3: end = np.minimum(end, start + np.maximum(.05, rng.uniform(.6, 1.5) * _to_next(start)))
+    if rng.random() < .5:
+        end = start + np.minimum(end - start, rng.uniform(.4, 3)) * np.exp(rng.normal(0, .4))
+    if rng.random() < .3:
+        end = np.minimum(end, start + np.maximum(.05, rng.uniform(.6, 1.5) * _to_next(start)))
     velocity = np.clip(np.round(velocity), 1, 127)
-    return Song(np.round(start * 1000), np.maximum(1, np.round((end - start) * 1000)), pitch, velocity, tpq=500, name=song.name)
+    return Song(np.round(start * 1000), np.maximum(1, np.round((end - start) * 1000)), pitch, velocity,
+                tpq=500, name=song.name)
 
 # %% ../../nbs/122_recipes.hearing.ipynb #00000009
 @dataclass
@@ -97,7 +102,7 @@ def out_of_fold(
     fit,               # keep (N,) bool -> function from rows (R, F) to votes (R, M)
     fold,              # (N,) int
     callback=None,     # called with the number of the fold that is done
-)->np.ndarray:         # (N, 2, M) votes for the clips, and for clips with their windows, by a fit that saw none of the fold
+)->np.ndarray:         # (N, 2, M) votes for the clips, and for clips with their windows
     "Let every clip be voted on by learners that know none of its fold."
     votes = None
     for k in sorted(set(fold)):
@@ -120,8 +125,10 @@ def _fit_learners(rows, label, song, keep, config):
     x, owner = rows.training(keep)
     y, song = label[keep], np.asarray(song)[keep]
     weight = rarity(song)
-    trees = [fit_trees(x, owner, y[:, t], weight, song, trees=config['trees'], seed=config['seed'] + t) for t in range(2)]
-    return fit_kernel(x, owner, y, weight, config['gamma'], config['penalty']) | {name: np.stack([t[name] for t in trees]) for name in trees[0]}
+    trees = [fit_trees(x, owner, y[:, t], weight, song, trees=config['trees'], seed=config['seed'] + t)
+             for t in range(2)]
+    return (fit_kernel(x, owner, y, weight, config['gamma'], config['penalty'])
+            | {name: np.stack([t[name] for t in trees]) for name in trees[0]})
 
 def fit_labeller(
     songs,             # list of N labelled Songs
@@ -136,10 +143,11 @@ def fit_labeller(
     folds:int=10,
     seed:int=0,
     callback=None,     # called with the number of the fold that is done
-)->Labeller:           # weighed and calibrated on songs its learners had not seen; `.votes_` (N, 2, 4) are those votes
+)->Labeller:  # weighed and calibrated on songs its learners had not seen; `.votes_` (N, 2, 4) are those votes
     "Fit a labeller, or a listener, to songs that people labelled."
     label, song = np.asarray(label), np.asarray(song)
-    config = {'kind': kind.kind, 'features': len(feature_names), 'variants': variants, 'trees': trees, 'gamma': gamma, 'penalty': penalty,
+    config = {'kind': kind.kind, 'features': len(feature_names), 'variants': variants, 'trees': trees,
+              'gamma': gamma, 'penalty': penalty,
               'folds': folds, 'seed': seed, 'clips': len(songs), 'songs': len(set(song))}
     rows = Rows.of(songs, variants, measure_features, seed)
     fit = lambda keep: kind(config, _fit_learners(rows, label, song, keep, config))
@@ -165,13 +173,15 @@ def fit_judge(
 )->Judge:              # calibrated on songs it had not seen; `.votes_` (N, 2, 2) are those votes
     "Fit a judge to songs that people labelled."
     label, song = np.asarray(label), np.asarray(song)
-    config = {'kind': 'judge', 'variants': variants, 'l2': l2, 'folds': folds, 'seed': seed, 'clips': len(songs), 'songs': len(set(song))}
+    config = {'kind': 'judge', 'variants': variants, 'l2': l2, 'folds': folds, 'seed': seed,
+              'clips': len(songs), 'songs': len(set(song))}
     rows = Rows.of(songs, variants, lambda parts: summaries(trunk, events_of(parts)), seed)
     fit = lambda keep: Judge(config, fit_linear(*rows.training(keep), label[keep], rarity(song[keep]), l2))
     votes = out_of_fold(rows, lambda keep: fit(keep).votes, deal(song, series, folds))
     judge = fit(np.ones(len(songs), bool))
     stack = [fit_logistic(votes[:, 1, [t]], label[:, t], rarity(song)) for t in range(2)]
-    judge.weights |= {f'trunk.{name}': v for name, v in trunk.items()} | {'stack': np.stack(stack).astype(np.float32)}
+    judge.weights |= ({f'trunk.{name}': v for name, v in trunk.items()}
+                      | {'stack': np.stack(stack).astype(np.float32)})
     judge.config['songs_hash'] = _songs_hash(song)
     judge.votes_ = votes
     return judge
@@ -205,7 +215,7 @@ def cross_validate(
     folds:int=10,
     seed:int=0,
     callback=None,     # called with the name of what is done
-)->dict:               # ingredient: (N, 2) probabilities, each from a fit that saw neither the clip's song nor its series
+)->dict:  # ingredient: (N, 2) probabilities, each from a fit that saw neither the clip's song nor its series
     "Measure what every ingredient of the classifiers contributes."
     label, song, tell = np.asarray(label), np.asarray(song), callback or (lambda text: None)
     fold, weight = deal(song, series, folds), rarity(song)
@@ -215,7 +225,8 @@ def cross_validate(
         return out_of_fold(rows, lambda keep: fit(keep).votes, fold)
     def both(rows):
         fit = lambda keep: Labeller(config, _fit_learners(rows, label, song, keep, config))
-        return out_of_fold(rows, lambda keep: fit(keep).votes, fold).reshape(len(song), 2, 2, 2)       # (N, whole or windows, learner, target)
+        # (N, whole or windows, learner, target)
+        return out_of_fold(rows, lambda keep: fit(keep).votes, fold).reshape(len(song), 2, 2, 2)
     weigh = lambda votes: _weighed(votes, label, fold, weight)
     rows = Rows.of(songs, variants, measure_features, seed)
     plain = Rows(rows.clips, rows.varied[:0], rows.windows, rows.owner)
@@ -223,17 +234,21 @@ def cross_validate(
     found['logistic regression on the features'] = weigh(linear(plain, .3)[:, 0, None])
     tell('linear')
     votes = both(plain)
-    found['kernel machine'], found['boosted trees'], found['both'] = (weigh(votes[:, 0, which]) for which in ([0], [1], [0, 1]))
+    found['kernel machine'], found['boosted trees'], found['both'] = (weigh(votes[:, 0, which])
+                                                                      for which in ([0], [1], [0, 1]))
     tell('learners')
     votes = both(rows)
-    found['both, variations'], found['both, variations, windows: the listener'] = weigh(votes[:, 0]), weigh(votes[:, 1])
+    found['both, variations'], found['both, variations, windows: the listener'] = (weigh(votes[:, 0]),
+                                                                                   weigh(votes[:, 1]))
     tell('learners, variations')
     if trunk is None: return found
-    for name, network in (("judge's network, untrained", _untrained(trunk, seed)), ("judge's network, pre-trained", trunk)):
+    for name, network in (("judge's network, untrained", _untrained(trunk, seed)),
+                          ("judge's network, pre-trained", trunk)):
         heard = linear(Rows.of(songs, variants, lambda parts: summaries(network, events_of(parts)), seed), .4)
         found[name] = weigh(heard[:, 0, None])
         tell(name)
-    return found | {'listener and pre-trained network': weigh(np.concatenate([votes[:, 1], heard[:, 1, None]], 1))}
+    return (found | {'listener and pre-trained network': weigh(np.concatenate([votes[:, 1],
+                                                                               heard[:, 1, None]], 1))})
 
 # %% ../../nbs/122_recipes.hearing.ipynb #0000001e
 def calibration_error(
@@ -258,4 +273,5 @@ def fit_opinion(
     rng, song = np.random.default_rng(seed), np.asarray(song)
     x = np.concatenate([barless(songs), *(barless([vary(s, rng) for s in songs]) for _ in range(variants))])
     weights = fit_linear(x, np.tile(np.arange(len(songs)), variants + 1), np.asarray(label), rarity(song), l2)
-    return Opinion(dict(kind='opinion', attributes=list(BARLESS), variants=variants, l2=l2, seed=seed, clips=len(songs), songs=len(set(song))), weights)
+    return Opinion(dict(kind='opinion', attributes=list(BARLESS), variants=variants, l2=l2, seed=seed,
+                        clips=len(songs), songs=len(set(song))), weights)

@@ -53,14 +53,14 @@ def stacked(
 @dataclass(frozen=True)
 class ReaderTraining(Settings):
     "How a reader is trained."
-    steps: int = 3_600
-    size: int = 1_500          # notes of a batch, padding included
-    lr: float = 2e-3
-    decay: float = .5          # share of the steps, at the end, in which the rate falls
-    beta2: float = .98
-    weight_decay: float = .05
+    steps:int=3_600
+    size:int=1_500             # notes of a batch, padding included
+    lr:float=2e-3
+    decay:float=.5             # share of the steps, at the end, in which the rate falls
+    beta2:float=.98
+    weight_decay:float=.05
 
-_CARD = """# The reader
+_CARD = '''# The reader
 
 A plain causal transformer over notes, {parameters:.1f} M parameters in 16 bits, that says how surprising
 a piece is. It stands in evaluations (`perplexity`) and had no part in making anything.
@@ -79,7 +79,7 @@ songs that evaluations are held on.
 | step | nats a note, validation split |
 |---|---|
 {curve}
-"""
+'''
 
 class ReaderRecipe(Recipe):
     "How a `Reader` is trained."

@@ -16,7 +16,8 @@ import torch
 from ..music.tokens import Tokenizer, TokenConfig, shift
 from ..networks.vae import ModelConfig
 from ..networks.paper import PaperConfig
-from ..learn.checkpoint import (default_checkpoint, grown, load_checkpoint, network_name, new_network,
+from ..learn.checkpoint import (default_checkpoint, grown, load_checkpoint, network_name,
+                                          new_network,
                                           save_checkpoint)
 from ..learn.processes import ALONE, Processes
 from ..learn.schedule import cosine_fall, linear_fall, warm_up
@@ -28,7 +29,8 @@ from ..data.batches import COLUMNS, Fragments, TrainConfig, make_batch, plan_bat
 # %% ../../nbs/124_recipes.writer.ipynb #bb86272c
 _PAPER = TrainConfig(
     steps=204_000, batch=4, lr=1e-4, warmup=200, cosine=70_000, floor=.05, beta2=.999, weight_decay=0.,
-    clip=.5, bf16=False, beta=1., beta_start=10_000, beta_cycle=5_000, free_bits=.25, drop=0., drop_other=0., blur=0.,
+    clip=.5, bf16=False, beta=1., beta_start=10_000, beta_cycle=5_000, free_bits=.25, drop=0., drop_other=0.,
+    blur=0.,
     retime=0., articulation=0., spell=False, skeleton=0., bag=0., hush=0., people=1, sharpen=1.)
 
 PRESETS = {
@@ -285,7 +287,7 @@ def _network(place, start, sizes, config, tokenizer):
 def train(
     data:Path,         # folder that `format_corpora` wrote
     output:Path,       # folder of the run: `best/`, `last/`, `log.csv`, `curves.png`, `samples/`
-    config:TrainConfig=None,       # `None` for the run's, for fine-tuning where there is a start, or the usual
+    config:TrainConfig=None,  # `None` for the run's, for fine-tuning where there is a start, or the usual
     model=None,        # sizes, `ModelConfig` or `PaperConfig`; `None` likewise. The vocabulary is the data's
     resume:bool=False, # go on where `output` stopped; begins when it hasn't
     callback=None,     # called after each step with a dict: the log's figures, steps, left_s, loader, remarks

@@ -322,7 +322,8 @@ class App:
         "The `Result` that is shown, or `None`."
         return self.stage.shown and self.stage.shown.result
 
-    def __repr__(self): return 'EmotionWave app: run this cell in a notebook with ipywidgets to use it'
+    def __repr__(self):
+        return 'EmotionWave app: run this cell in a notebook with ipywidgets to use it'
 
     def _repr_mimebundle_(self, include=None, exclude=None):
         "Give the widget, and a picture for pages that can't show it."

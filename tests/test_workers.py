@@ -215,7 +215,7 @@ def test_workers_end_when_their_parent_is_killed(tmp_path):
 
 @needs_proc
 def test_ctrl_c_waits_for_the_jobs_in_hand_and_leaves_nothing_running(tmp_path):
-    job, children = start(tmp_path, 1)
+    job, children = start(tmp_path, 3)  # seconds a job, long enough for a busy machine
     os.killpg(job.pid, signal.SIGINT)  # as a terminal sends it: to the parent and to its workers
     _, said = job.communicate(timeout=60)
     assert job.returncode != 0 and said.count(b"Traceback") == 1  # the parent's; its workers say nothing

@@ -251,7 +251,8 @@ def test_register_moves_all_notes_or_none_but_for_a_bass_that_would_be_mud():
     with pytest.MonkeyPatch.context() as m:
         m.setattr('emotionwave.generate.moves.load_labeller', Ear)
         low, high = (Register()(SONG.replace(pitch=SONG.pitch + 12), version(valence=v)).pitch - SONG.pitch for v in (0., 1.))
-    assert set(low.tolist()) <= {0, 12} and (low == 0).mean() > .8 and set(high.tolist()) == {24} or set(high.tolist()) == {12}
+    assert set(low.tolist()) <= {0, 12} and (low == 0).mean() > .8            # an octave lower than it was
+    assert set(high.tolist()) in ({12}, {24})                                 # all of it moved, or none
 
 def test_moves_that_are_switched_off_change_nothing():
     assert moved_by(EVERY_MOVE, MINOR, version(MINOR, 'minor'), without=tuple(EVERY_SWITCH)) == (MINOR, ())

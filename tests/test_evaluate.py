@@ -370,7 +370,7 @@ def test_what_was_measured_counts_no_more_when_a_song_or_the_package_has_changed
 def test_readme_and_card_have_their_figures_from_the_report():
     root = SAMPLES.parent
     folder = root / 'emotionwave' / 'models' / 'default'
-    assert (folder / 'README.md').read_text('utf-8') == _card(folder), 'run ship_report (nbs/117_measure.evaluation.ipynb)'
+    assert (folder / 'README.md').read_text('utf-8') == _card(folder), 'run ship_report (nbs/237_measure.evaluation.ipynb)'
     section = (root / 'README.md').read_text('utf-8').split('## How well it works')[1].split('\n## ')[0]
     table = [l for l in section.splitlines() if l.startswith('    ')]
     assert [l.strip() for l in table] == [l.strip() for table in (shipped_figures(folder), shipped_control(folder)) for l in table.to_string().splitlines()], 'run nbs/index.ipynb and tests/make_readme.py'

@@ -329,14 +329,15 @@ def write_versions(
     out = []
     for bars_of_ids, version, v in zip(written, writing.versions, wanted):
         made, moves = writing.finish(np.concatenate(bars_of_ids), version)
-        out.append(Result(made, song, v, key, seed, tuple(sorted(writing.applied)) + moves))
+        out.append(Result(made, song, v, key, seed, tuple(dict.fromkeys((*sorted(writing.applied), *moves)))))
     return out
 
 def _begin(song, key, tokenizer, wanted, keep, asked, *settings):
     "Read the piece as the decoder needs it, and spread what was asked for over its bars."
     read = readable_meter(song)
     encoded = tokenizer.encode(read, key.tonic)
-    part, over = Part.of(encoded, tokenizer, read, key), (len(read.bar_ticks()) - 1, len(encoded))
+    part = Part.of(encoded, tokenizer, read, key, line=song.bar_ticks())
+    over = len(read.bar_ticks()) - 1, len(encoded)
     kept = Keep(read, part, tokenizer, key.tonic, keep)
     classes = {name: spread(c, *over).round().astype(int) for name, c in asked.items()}
     return Writing(song, tokenizer, encoded, part, kept, key, classes, [spread(v, *over) for v in wanted],

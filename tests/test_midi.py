@@ -242,6 +242,8 @@ def test_hands_go_with_their_notes_until_these_are_others():
     assert (song.bars(0, 1).right.tolist() == song.right.tolist()
             and song.replace(meter_num=[1]).bars(2, 3).right.tolist() == [True, False])
     assert song.replace(onset=song.onset + 1).right is None
-    assert (song == song.replace(right=None) and Song(song.onset, song.duration, song.pitch, song.velocity,
-                                                      right=[False] * 8).right.tolist() == [False] * 8)
-    with pytest.raises(ValueError, match='right has 2 values for 8 onsets'): song.replace(right=[True, False])
+    assert song.replace(track=None).right is None
+    with pytest.raises(ValueError, match='track has 2 values for 8; give one for each, or None'):
+        song.replace(track=[1, 0])
+    with pytest.raises(ValueError, match='track must be from 0 to 1, the last of tracks, got 2 to 2'):
+        song.replace(track=[2] * 8)

@@ -22,14 +22,15 @@ def half_bars(
 
 def find_triads(
     song:Song,
-    tonic:int,         # pitch class
+    tonic:int|np.ndarray,    # pitch class, one or (2B,) of each half bar
 )->np.ndarray:         # (2B, 2) semitones from tonic to root and from root to third; -1: none is clear
     "Find the triads that half bars rest on."
     edge, end, longest = half_bars(song), song.onset + song.duration, song.duration.max(initial=0)
     sounding = np.zeros((len(edge) - 1, 12))
+    tonics = np.broadcast_to(tonic, len(sounding))
     for k, (a, b) in enumerate(zip(edge, edge[1:])):
         near = slice(*np.searchsorted(song.onset, [a - longest, b]))
-        np.add.at(sounding[k], (song.pitch[near] - tonic) % 12,
+        np.add.at(sounding[k], (song.pitch[near] - tonics[k]) % 12,
                   np.clip(np.minimum(end[near], b) - np.maximum(song.onset[near], a), 0, None))
     every = np.array([(root, third) for root in range(12) for third in (3, 4)])
     # (2B, 24)

@@ -30,7 +30,7 @@ def _clarity(score):
     return max(score[best] - score[KEYS % 12 != best % 12].max(), 0.)
 
 def _opens_on(song):
-    "Share (24,) that the triad of each key has of the first half bar, 0 without its third or its root in the bass."
+    "Share (24,) that the triad of each key has of the first half bar; 0 where its root isn't in the bass."
     edge = half_bars(song)
     k = np.searchsorted(edge, song.onset[0], 'right') - 1
     here = song.onset < edge[k + 1]
@@ -104,7 +104,8 @@ def bar_scores(
     return (fit - outside) * np.minimum(total, 1) + CADENCE * cadences(song)
 
 # %% ../../nbs/030_music.sections.ipynb #0000000d
-CHANGE, FIFTH, RELATIVE = 6., 4., 9.   # correlations that a change of key costs: to any, a fifth away, to the relative
+# correlations that a change of key costs: to any key, to one a fifth away, to the relative
+CHANGE, FIFTH, RELATIVE = 6., 4., 9.
 
 class Section(NamedTuple):
     "Bars that have one key."
@@ -159,8 +160,9 @@ def cut_sections(
 
 def main_key(
     sections,          # at least one
-)->Key:                # of equals the first
-    "Find the key that most bars have."
+)->Key:                # where it ends otherwise, that of most bars
+    "Find the key that a piece begins and ends in."
+    if sections[0].key[:2] == sections[-1].key[:2]: return sections[0].key
     bars = {}
     for s in sections: bars[s.key[:2]] = bars.get(s.key[:2], 0) + s.last_bar - s.first_bar
     most = max(bars, key=bars.get)

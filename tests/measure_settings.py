@@ -29,6 +29,7 @@ ROWS = {                                                                       #
     'strange': ('what is of neither mode held no more than the rest', dict(without=('strange', 'steady')), []),
     'leading': ('leading tones held wherever they stand', dict(without='idle'), []),
     'dominant': ('leading tones of a dominant turn as they come', dict(without='dominant'), []),
+    'secondary': ('dominants of other degrees turn as they come', dict(without=('secondary', 'secondary_dominants')), []),
     'degrees': ('degrees rise and fall as they come', dict(without='degrees'), []),
     'one_way': ('a pitch class may turn both ways in a bar', dict(without='one_way'), []),
     'anchor': ("the input's own pitches gain nothing", dict(without='anchor'), []),

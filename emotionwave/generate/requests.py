@@ -203,7 +203,8 @@ SWITCHES = {  # rules that `without` switches off; `foreign` and `steady` are pa
     **{rule.name: rule.reason for rule in (SameStrokes, Compass, NothingStrange, Anchor)},
     'foreign': 'Degrees that tell the mode are not held when the other mode is asked for.',
     'steady': 'What is of neither mode is held by all candidates alike.',
-    **{rule.name: rule.reason for rule in (IdleLeading, Degrees, Dominant, Secondary, OneWay, EveryStroke, AsMany)}}
+    **{rule.name: rule.reason for rule in (IdleLeading, Degrees, Dominant, Secondary, OneWay)},
+    **{rule.name: rule.reason for rule in (EveryStroke, AsMany)}}
 
 def _fuller(part, least):
     "Bars (B,) of which at the least more notes are asked for than their class of polyphony has."

@@ -327,8 +327,8 @@ def write_versions(
         raise ValueError(f'{model}: knows no {" and no ".join(sorted(odd))}; leave it out, '
                          'or use another checkpoint')
     if not len(song): return [Result(song, song, v, key, seed, sections=sections) for v in wanted]
-    writing = _begin(song, sections, tokenizer, wanted, keep, asked, min(strength, PRESSED), likeness, candidates,
-                     seed, without)
+    writing = _begin(song, sections, tokenizer, wanted, keep, asked, min(strength, PRESSED), likeness,
+                     candidates, seed, without)
     # steps are small: more threads wait for each other
     with one_thread(): written = writing.write(quick, temperature, top_p, callback)
     out = []

@@ -52,13 +52,14 @@ def beats_of(
     at = np.searchsorted(song.meter_tick, line[:-1], 'right') - 1
     for k, m in enumerate(at.tolist()):
         num, den = int(song.meter_num[m]), int(song.meter_den[m])
-        count = num // 3 if den >= 8 and num % 3 == 0 else max(num * 4 // den, 1) if den > 4 else num
+        dotted = den >= 8 and num % 3 == 0
+        count = num // 3 if dotted else max(num * 4 // den, 1) if den > 4 else num
         ticks += np.linspace(line[k], line[k + 1], count, endpoint=False).round().astype(int).tolist()
         bars += [k] * count
     return np.append(ticks, line[-1]), np.array(bars)
 
 def _dominant(sounding, outside):
-    "Root of a dominant seventh that some pitch classes (12,) are, or of the one that a diminished seventh is for."
+    "Root of the dominant that some pitch classes (12,) are; of a diminished seventh, the root that it lacks."
     total, found = sounding.sum(), None
     for root in range(12):
         third, fifth, seventh, ninth = ((root + by) % 12 for by in (4, 7, 10, 1))
@@ -73,7 +74,7 @@ def find_dominants(
     song:Song,
     tonic:int|np.ndarray,    # pitch class, one or (B,) of each bar
     mode:str|list='major',   # one or (B,) of each bar
-)->np.ndarray:         # (N,) semitones from the tonic to the goal, of each note of such a chord; -1 for the rest
+)->np.ndarray:         # (N,) of each note of such a chord, semitones from tonic to goal; -1 for others
     "Find dominants of other degrees than the tonic."
     goal = np.full(len(song), -1)
     if not len(song): return goal
@@ -85,7 +86,7 @@ def find_dominants(
         near = slice(*np.searchsorted(song.onset, [a - longest, b]))
         inside = np.minimum(end[near], b) - np.maximum(song.onset[near], a)
         np.add.at(sounding[k], song.pitch[near] % 12, np.clip(inside, 0, None))
-    leads = np.full(K + 1, -1)                                                # pitch class that each beat leads to
+    leads = np.full(K + 1, -1)                                                # pitch class, of each beat
     for k in range(K - 1, -1, -1):
         outside = [(t + tonics[k]) % 12 for t in OUTSIDE[modes[k]]]
         for last in range(k + 1, int(np.searchsorted(bar, bar[k], 'right')) + 1):

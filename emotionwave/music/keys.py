@@ -49,7 +49,7 @@ def score_keys(
     pitch:np.ndarray, onset:np.ndarray, duration:np.ndarray,
     first:np.ndarray,         # (P,) where each piece begins among the notes
     tpq:np.ndarray,           # (P,) ticks per quarter note
-)->tuple:  # (P, 24) how well major and then minor fit on each tonic, counted from the last bass; that bass (P,)
+)->tuple:  # (P, 24) how well major and then minor fit, tonics counted from the last bass; that bass (P,)
     "Score the 24 keys of many pieces at once; `find_key` says how."
     P, last = len(first), np.append(first[1:], len(pitch)) - 1
     piece = np.repeat(np.arange(P), last + 1 - first)

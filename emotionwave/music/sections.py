@@ -58,7 +58,7 @@ def key_of_piece(
 
 # %% ../../nbs/030_music.sections.ipynb #00000009
 OUTSIDE = np.array([[0, 1, 0, 1, 0, 0, 1, 0, 1, 0, 1, 0],       # degrees that a major key lacks,
-                    [0, 1, 0, 0, 1, 0, 1, 0, 0, .5, 0, 0]])     # and a minor one: its sixth is half its own
+                    [0, 1, 0, 0, 1, 0, 1, 0, 0, .5, 0, 0]])     # a minor one; its raised sixth by half
 CADENCE = 2.                   # what a dominant that goes to its tonic counts, against a correlation of 1
 MOSTLY = .6                    # share of half a bar from which on a chord is heard in it
 

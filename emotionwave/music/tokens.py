@@ -271,7 +271,8 @@ def _place(self, songs, tonics):
     pitch = pitch + np.concatenate([shifts(*song) for song in zip(tonics, own)]) - self.config.pitch_range[0]
     inside = (pitch >= 0) & (pitch < self.first[VELOCITY] - self.first[PITCH])
     if not inside.all():
-        bar, at, scale, length, pitch, velocity = (x[inside] for x in (bar, at, scale, length, pitch, velocity))
+        bar, at, scale, length = (x[inside] for x in (bar, at, scale, length))
+        pitch, velocity = pitch[inside], velocity[inside]
     position = np.minimum(at.astype(np.int64) // (g.step[bar] if mixed else 1), (g.steps - 1)[bar])
     length = np.maximum(np.floor(length * scale + .5), 1).astype(np.int64)
     duration = np.zeros(len(bar), np.int64)

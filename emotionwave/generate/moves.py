@@ -45,6 +45,13 @@ class Version:
         "Mode of each bar."
         return np.array([k.mode for k in self.keys] or [self.mode] * len(self.valence))
 
+    @cached_property
+    def leads(self)->np.ndarray:   # (2B,) bool
+        "Half bars with a dominant of another degree."
+        mine = self.keep.whole.onset[self.keep.part.goal >= 0]
+        half = np.searchsorted(self.edge, mine, 'right') - 1
+        return np.isin(np.arange(len(self.edge) - 1), half)
+
     def degree(self,
         song:Song,         # a version, on the grid
     )->np.ndarray:         # (N,)
@@ -131,6 +138,7 @@ class Mediants(Move):
     def _gives_way(self, version, k):
         """Root of half bar k's chord in the version, what gives way there, and what
         for; no root where nothing does."""
+        if version.leads[k]: return None, (), 0
         chords, way = version.chords, version.ways[k]
         root, gives, to = MEDIANTS[way].get(tuple(chords[k].tolist()), (None, (), 0))
         near = chords[max(k - NEAR, 0):k + NEAR + 1]

@@ -340,7 +340,7 @@ def write_versions(
 
 def signature_of(song):
     "Sharps of the signature that a song begins with, -7 (flats) to 7; 0 where it has none."
-    return int(song.key_sharps[0]) if len(getattr(song, 'key_sharps', ())) else 0
+    return int(song.key_sharps[0]) if len(song.key_sharps) else 0
 
 def _begin(song, sections, tokenizer, wanted, keep, asked, *settings):
     "Read the piece as the decoder needs it, and spread what was asked for over its bars."

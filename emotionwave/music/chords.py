@@ -41,7 +41,7 @@ def find_triads(
 
 # %% ../../nbs/026_music.chords.ipynb #00000011
 SEVENTH = .8                   # share of the time that notes sound in which a dominant's must
-COMES = .6                     # and of the next beat, in which its goal's must
+COMES = .7                     # and of the next beat, in which its goal's must
 OUTSIDE = dict(major=(1, 3, 6, 8, 10), minor=(1, 4, 6, 9))   # degrees that the scales of a mode lack
 
 def beats_of(
@@ -58,16 +58,16 @@ def beats_of(
         bars += [k] * count
     return np.append(ticks, line[-1]), np.array(bars)
 
-def _dominant(sounding, outside):
-    "Root of the dominant that some pitch classes (12,) are; of a diminished seventh, the root that it lacks."
-    total, found = sounding.sum(), None
+def _roots(sounding, outside):
+    "Roots of dominants that some pitch classes (12,) may be; a diminished seventh lacks its root, and has four."
+    total, found = sounding.sum(), []
     for root in range(12):
         third, fifth, seventh, ninth = ((root + by) % 12 for by in (4, 7, 10, 1))
         whole = sounding[root] > 0 and (sounding[fifth] > 0 or sounding[seventh] > 0)
         reduced = sounding[fifth] > 0 and sounding[seventh] > 0 and sounding[ninth] > 0
         tones = [root, third, fifth, seventh] + [ninth] * bool(reduced)
         if not sounding[third] or not (whole or reduced) or sounding[tones].sum() < SEVENTH * total: continue
-        if any(sounding[t] > 0 and t in outside for t in tones): found = root
+        if any(sounding[t] > 0 and t in outside for t in tones): found.append(root)
     return found
 
 def find_dominants(
@@ -90,13 +90,13 @@ def find_dominants(
     for k in range(K - 1, -1, -1):
         outside = [(t + tonics[k]) % 12 for t in OUTSIDE[modes[k]]]
         for last in range(k + 1, int(np.searchsorted(bar, bar[k], 'right')) + 1):
-            root = _dominant(sounding[k:last].sum(0), outside)
-            if root is None or last >= K: continue
-            to = (root + 5) % 12
+            if last == K: continue
             share = sounding[last] / max(sounding[last].sum(), 1e-9)
-            triad = share[to] + share[(to + 7) % 12] + max(share[(to + 4) % 12], share[(to + 3) % 12])
-            comes = share[to] > 0 and triad >= COMES or leads[last] == to
-            if comes and to != tonics[k]: leads[k:last] = to
+            for root in _roots(sounding[k:last].sum(0), outside):
+                to = (root + 5) % 12
+                triad = share[to] + share[(to + 7) % 12] + max(share[(to + 4) % 12], share[(to + 3) % 12])
+                comes = share[to] > 0 and triad >= COMES or leads[last] == to
+                if comes and to != tonics[k]: leads[k:last] = to
     at = np.searchsorted(beat, song.onset, 'right') - 1
     tone = (song.pitch - leads[at]) % 12                                      # above the goal
     mine = (leads[at] >= 0) & np.isin(tone, (7, 11, 2, 5, 8))

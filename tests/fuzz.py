@@ -154,7 +154,7 @@ def make_whole_way():
         assert tokens.decode(bars) == tokens.quantise(song, key.tonic), 'tokens read back are not what quantise says'
         measured = describe(song)
         assert all(np.isfinite(v) or np.isnan(v) for v in measured.values())
-        flat = unlap(song)
+        flat = unlap(song, by_track=True)
         song.save(path)
         again = read_song(path)
         for name in ('onset', 'duration', 'pitch', 'velocity', 'tempo_tick', 'tempo_bpm', 'meter_tick', 'meter_num', 'meter_den'):

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-MIDI = '.mid', '.midi'
+MIDI = '.mid', '.midi'     # endings of what is written
 
 
 def is_midi(

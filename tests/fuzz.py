@@ -11,7 +11,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 SECONDS, MEMORY = 2, 1 << 30                                                    # what one file may take: computing time and more memory than before
 HANG = 30                                                                       # seconds on the clock after which a process is ended; more, since machines are busy
-SUFFIXES = ('.mid', '.midi')
+SUFFIXES = ('.mid', '.midi', '.kar', '.rmi')
 
 
 # ---- mutants
@@ -161,6 +161,8 @@ def make_whole_way():
             assert np.array_equal(getattr(again, name), getattr(flat, name)), f'{name} differs after saving'
         pedal = lambda s: sorted(zip(s.pedal_tick.tolist(), s.pedal_value.tolist()))
         assert pedal(again) == pedal(song) and again.tpq == song.tpq, 'pedal or resolution differs after saving'
+        again.save(path)
+        assert read_song(path) == again, 'tracks, keys or words differ after saving'
     return whole_way
 
 def child(folders, seed):

@@ -11,7 +11,8 @@ import re
 from typing import NamedTuple, TYPE_CHECKING
 import numpy as np
 if TYPE_CHECKING: import miditoolkit, pretty_midi, symusic
-from .song import BEND, CONTROL, MidiError, printable, PROGRAM, Song, SUSTAIN, Text, Track, without_change
+from .song import (BEND, CONTROL, MidiError, printable, PROGRAM, Song, SUSTAIN, Text, Track,
+                                    without_change)
 
 # %% ../../nbs/021_music.convert.ipynb #00000005
 def _changes(tick, *values):
@@ -28,14 +29,16 @@ def _steps(default, tick, *values):
     return np.append(0, tick), *(np.append(d, v) for d, v in zip(default, values))
 
 # %% ../../nbs/021_music.convert.ipynb #00000021
-_DRUMS = set("""bd bongo bongos cabasa clap claps claves conga congas cowbell crash cymbal cymbals drum drumkit
-             drumloop drums drumset hat hats hh hihat hihats kick kicks kickdrum maracas perc percussion ride
-             rimshot sd shaker snare snares tamb tambourine tom toms triangle woodblock""".split())
-_BESIDE_DRUMS = set("""acoustic amp and bass beat bpm ch channel closed crash ed electric electronic fill floor foot
-                    ghost groove hand hi high hit jazz kit left loop low main midi mid new of open oh part pedal
-                    pop power right rim rock roll room roland set side solo standard std stick studio track
-                    tr unpitched""".split())
-KIT_KEYS = 24         # most different keys of a track whose whole name is about drums: half of General MIDI's kit
+_DRUMS = set('''bd bongo bongos cabasa clap claps claves conga congas cowbell crash cymbal cymbals drum
+             drumkit drumloop drums drumset hat hats hh hihat hihats kick kicks kickdrum maracas perc
+             percussion ride rimshot sd shaker snare snares tamb tambourine tom toms triangle
+             woodblock'''.split())
+_BESIDE_DRUMS = set('''acoustic amp and bass beat bpm ch channel closed ed electric electronic fill floor foot
+                    ghost groove hand hi high hit jazz kit left loop low main midi mid new of open oh part
+                    pedal pop power right rim rock roll room roland set side solo standard std stick studio
+                    track tr unpitched'''.split())
+# most different keys of a track whose whole name is about drums: half of General MIDI's kit
+KIT_KEYS = 24
 LOOP_KEYS = 6         # and of one whose name has a word about drums beside others
 # programs that are struck and have a pitch: celesta to dulcimer, timpani, kalimba, tinkle bell, steel drums
 _PITCHED = {*range(8, 16), 47, 108, 112, 114}
@@ -61,8 +64,8 @@ class Part(NamedTuple):
     pedal:np.ndarray=np.zeros((2, 0), np.int64)  # (2, P) tick, value of its sustain pedal
 
 def _hands(programs, notes):
-    """A hand of each track, by its program and the pitches of its notes, where just two have notes, each a tenth of them at
-    least, and both are the same instrument; else none."""
+    """A hand of each track, by its program and the pitches of its notes: where just two have notes, each a
+    tenth of them at least, and both are the same instrument; else none."""
     hands, two = [''] * len(notes), [k for k, pitch in enumerate(notes) if len(pitch)]
     sizes = [len(notes[k]) for k in two]
     if len(two) != 2 or programs[two[0]] != programs[two[1]] or 10 * min(sizes) < sum(sizes): return hands
@@ -111,16 +114,18 @@ def song_of(
     tracks, takes_part = _tracks(parts, notes)
     title = title if printable(title) else first_name(tracks, otherwise)
     shown = printable(title)
-    if tracks and tracks[0].shown == shown != '' and all(t.joined for t in tracks[1:]):  # the piece has the name
+    # the piece has the name of its only track
+    if tracks and tracks[0].shown == shown != '' and all(t.joined for t in tracks[1:]):
         tracks = tracks[0].replace(name=''), *tracks[1:]
     if len(tracks) == 1: tracks = _trivial(tracks[0])
     def join(arrays, n): return np.concatenate([np.zeros((n, 0), np.int64), *arrays], axis=1)
-    def numbers(arrays): return np.repeat(takes_part, [a.shape[1] for a in arrays]) if len(tracks) > 1 else None
+    def numbers(which, arrays):
+        return np.repeat(which, [a.shape[1] for a in arrays]) if len(tracks) > 1 else None
     played, pedals = [notes[k] for k in takes_part], [p.pedal for p in parts]
     pedal = join(pedals, 2)
     order = np.argsort(pedal[0], kind='stable') if len(pedals) > 1 else slice(None)
-    pedal_track = (np.repeat(np.arange(len(parts)), [p.shape[1] for p in pedals])[order] if len(tracks) > 1
-                   else None)
+    pedal_track = numbers(np.arange(len(parts)), pedals)
+    if pedal_track is not None: pedal_track = pedal_track[order]
     tempo_tick, bpm = np.asarray(tempos[0], np.int64), np.asarray(tempos[1], np.float64)
     good = np.isfinite(bpm) & (bpm > 0) & (tempo_tick >= 0)
     tempo_tick, bpm = _steps([120.], tempo_tick[good], bpm[good])
@@ -131,7 +136,7 @@ def song_of(
     good = (abs(sharps) <= 7) & (minor >= 0) & (minor <= 1) & (key_tick >= 0)
     keys = _changes(key_tick[good], sharps[good], minor[good])
     song = Song(*join(played, 4), tpq, tempo_tick, bpm, meter_tick, num, den, pedal[0, order],
-                np.clip(pedal[1, order], 0, 127), shown, tracks=tracks, track=numbers(played),
+                np.clip(pedal[1, order], 0, 127), shown, tracks=tracks, track=numbers(takes_part, played),
                 pedal_track=pedal_track, key_tick=keys[0], key_sharps=keys[1], key_minor=keys[2], texts=texts,
                 title='' if title == shown else title, notices=notices)
     return without_change(song, grid=find_grid(song))
@@ -158,7 +163,8 @@ def _part(name, program, channel, is_drum, notes, controls, bends, lyrics):
                               for rows, n in ((notes, 4), (controls, 3), (bends, 2)))
     pedal, bent = controls[:, 1] == SUSTAIN, np.clip(bends[:, 1] + 8192, 0, 16383)
     events = np.concatenate([np.insert(controls[~pedal], 1, CONTROL, axis=1),
-                             np.column_stack([bends[:, 0], np.full(len(bends), BEND), bent & 127, bent >> 7])])
+                             np.column_stack([bends[:, 0], np.full(len(bends), BEND), bent & 127,
+                                              bent >> 7])])
     events = events[np.argsort(events[:, 0], kind='stable')]
     says = dict(name=name or '', channel=channel, drums=bool(is_drum),
                 texts=[Text(t, 'lyrics', words) for t, words in lyrics],
@@ -180,7 +186,10 @@ def _rows(song, number):
 
 def encodable(text): return text.encode('utf-8', 'replace').decode()
 
-def _sung(track): return [(t.tick, encodable(t.text)) for t in track.texts if t.kind == 'lyrics']
+def _name(song, track): return encodable(track.name or song.name)
+
+def _sung(*says):
+    return sorted((t.tick, encodable(t.text)) for said in says for t in said.texts if t.kind == 'lyrics')
 
 def _marked(song): return [(t.tick, encodable(t.text)) for t in song.texts if t.kind == 'marker']
 
@@ -211,7 +220,8 @@ def find_grid(
     if abs(song.tempo_bpm[0] - 120) < .01: return 'performance'
     once = np.exp(2j * np.pi / 12 * step)
     twice, thrice = once * once, once * once * once
-    lean = max(abs(z.mean()) for z in (once, twice, thrice, twice * twice, thrice * thrice, (thrice * thrice) ** 2))
+    four, six = twice * twice, thrice * thrice
+    lean = max(abs(z.mean()) for z in (once, twice, thrice, four, six, six * six))
     # a score that is shifted, swung or rough leans all the same
     return 'performance' if lean < .4 else 'score'
 
@@ -224,7 +234,8 @@ def from_symusic(
     def rows(table, *names): return np.column_stack([table[k].astype(np.int64) for k in names])
     parts = [_part(t.name, t.program, channel, t.is_drum,
                    rows(t.notes.numpy(), 'time', 'duration', 'pitch', 'velocity'),
-                   rows(t.controls.numpy(), 'time', 'number', 'value'), rows(t.pitch_bends.numpy(), 'time', 'value'),
+                   rows(t.controls.numpy(), 'time', 'number', 'value'),
+                   rows(t.pitch_bends.numpy(), 'time', 'value'),
                    [(l.time, l.text) for l in t.lyrics])
              for t, channel in zip(score.tracks, _channels([t.is_drum for t in score.tracks]))]
     tempos, meters, keys = score.tempos.numpy(), score.time_signatures.numpy(), score.key_signatures.numpy()
@@ -242,9 +253,10 @@ def to_symusic(
                          Track as Part)
     score = Score(song.tpq)
     for k, said in enumerate(song.tracks or (Track(),)):
-        part, (notes, controls, bends) = Part(encodable(said.name or song.name), said.program, said.drums), _rows(song, k)
-        part.notes = Note.from_numpy(*(c.astype(d) for c, d in zip(notes.T, (np.int32, np.int32, np.int8, np.int8))))
-        part.controls = ControlChange.from_numpy(*(c.astype(d) for c, d in zip(controls.T, (np.int32, np.uint8, np.uint8))))
+        part, (notes, controls, bends) = Part(_name(song, said), said.program, said.drums), _rows(song, k)
+        def columns(rows, *types): return [c.astype(kind) for c, kind in zip(rows.T, types)]
+        part.notes = Note.from_numpy(*columns(notes, np.int32, np.int32, np.int8, np.int8))
+        part.controls = ControlChange.from_numpy(*columns(controls, np.int32, np.uint8, np.uint8))
         part.pitch_bends = PitchBend.from_numpy(*bends.T.astype(np.int32))
         part.lyrics.extend([TextMeta(t, text) for t, text in _sung(said)])
         score.tracks.append(part)
@@ -266,12 +278,13 @@ def from_miditoolkit(
     tracks = midi.instruments
     parts = [_part(i.name, i.program, channel, i.is_drum,
                    [(n.start, n.end - n.start, n.pitch, n.velocity) for n in i.notes],
-                   [(c.time, c.number, c.value) for c in i.control_changes], [(b.time, b.pitch) for b in i.pitch_bends],
-                   ())
+                   [(c.time, c.number, c.value) for c in i.control_changes],
+                   [(b.time, b.pitch) for b in i.pitch_bends], ())
              for i, channel in zip(tracks, _channels([i.is_drum for i in tracks]))]
     return song_of(parts, _columns([(t.time, t.tempo) for t in midi.tempo_changes], 2, np.float64),
                    _columns([(t.time, t.numerator, t.denominator) for t in midi.time_signature_changes], 3),
-                   midi.ticks_per_beat, '', name, _signatures([(k.time, k.key_number) for k in midi.key_signature_changes]),
+                   midi.ticks_per_beat, '', name,
+                   _signatures([(k.time, k.key_number) for k in midi.key_signature_changes]),
                    [Text(t.time, 'lyrics', t.text) for t in midi.lyrics]
                    + [Text(t.time, 'marker', t.text) for t in midi.markers])
 
@@ -279,17 +292,17 @@ def to_miditoolkit(
     song:Song,
 )->'miditoolkit.MidiFile':  # a `miditoolkit.MidiFile`
     "Convert to miditoolkit, the object that a user edits."
-    from miditoolkit import (ControlChange, Instrument, KeySignature, Lyric, Marker, MidiFile, Note, PitchBend,
-                             TempoChange, TimeSignature)
+    from miditoolkit import (ControlChange, Instrument, KeySignature, Lyric, Marker, MidiFile, Note,
+                             PitchBend, TempoChange, TimeSignature)
     midi, tracks = MidiFile(ticks_per_beat=song.tpq), song.tracks or (Track(),)
     for k, said in enumerate(tracks):
-        part, rows = Instrument(said.program, said.drums, encodable(said.name or song.name)), _rows(song, k)
+        part, rows = Instrument(said.program, said.drums, _name(song, said)), _rows(song, k)
         notes, controls, bends = (r.tolist() for r in rows)
         part.notes = [Note(v, p, o, o + d) for o, d, p, v in notes]
         part.control_changes = [ControlChange(n, v, t) for t, n, v in controls]
         part.pitch_bends = [PitchBend(v, t) for t, v in bends]
         midi.instruments.append(part)
-    midi.max_tick = max([song.end_tick] + [int((t.notes[:, 0] + t.notes[:, 1]).max(initial=0)) for t in tracks]) + 1
+        midi.max_tick = max(midi.max_tick, int(rows[0][:, :2].sum(1).max(initial=0)) + 1)
     midi.tempo_changes = [TempoChange(b, t)
                           for t, b in zip(song.tempo_tick.tolist(), song.tempo_bpm.tolist())]
     midi.time_signature_changes = [TimeSignature(n, d, t)
@@ -297,8 +310,7 @@ def to_miditoolkit(
                                                                              song.meter_den)))]
     names = [name + m for m in ('', 'm') for name in 'C Db D Eb E F F# G Ab A Bb B'.split()]
     midi.key_signature_changes = [KeySignature(names[k], t) for t, k in _key_numbers(song)]
-    sung = sorted((t.tick, encodable(t.text)) for said in (song, *tracks) for t in said.texts if t.kind == 'lyrics')
-    midi.lyrics = [Lyric(text, t) for t, text in sung]
+    midi.lyrics = [Lyric(text, t) for t, text in _sung(song, *tracks)]
     midi.markers = [Marker(text, t) for t, text in _marked(song)]
     return midi
 
@@ -326,8 +338,8 @@ def to_pretty_midi(
     song:Song,
 )->'pretty_midi.PrettyMIDI':  # a `pretty_midi.PrettyMIDI`, in seconds
     "Convert to pretty_midi, the object that renders sound."
-    from pretty_midi import (ControlChange, Instrument, KeySignature, Lyric, Note, PitchBend, PrettyMIDI, Text as Said,
-                             TimeSignature)
+    from pretty_midi import (ControlChange, Instrument, KeySignature, Lyric, Note, PitchBend, PrettyMIDI,
+                             Text as Said, TimeSignature)
     if song.tempo_tick[-1] > 10_000_000:
         raise MidiError('pretty_midi keeps a table of every tick up to the last tempo, '
                         f'here {song.tempo_tick[-1]:,}; it takes 10,000,000. Cut the song, '
@@ -339,7 +351,8 @@ def to_pretty_midi(
     midi._update_tick_to_time(int(song.tempo_tick[-1]) + 1)
     def at(ticks): return song.seconds(ticks).tolist()
     for k, said in enumerate(tracks):
-        part, (notes, controls, bends) = Instrument(said.program, said.drums, encodable(said.name or song.name)), _rows(song, k)
+        part, rows = Instrument(said.program, said.drums, _name(song, said)), _rows(song, k)
+        notes, controls, bends = rows
         (onset, duration, pitch, velocity), (when, number, value) = notes.T, controls.T
         part.notes = [Note(v, p, s, e) for v, p, s, e in zip(velocity.tolist(), pitch.tolist(), at(onset),
                                                              at(onset + duration))]
@@ -350,8 +363,7 @@ def to_pretty_midi(
                                    for n, d, t in zip(song.meter_num.tolist(), song.meter_den.tolist(),
                                                       at(song.meter_tick))]
     midi.key_signature_changes = [KeySignature(k, float(song.seconds(t))) for t, k in _key_numbers(song)]
-    sung = sorted((t.tick, encodable(t.text)) for said in (song, *tracks) for t in said.texts if t.kind == 'lyrics')
-    midi.lyrics = [Lyric(text, float(song.seconds(t))) for t, text in sung]
+    midi.lyrics = [Lyric(text, float(song.seconds(t))) for t, text in _sung(song, *tracks)]
     midi.text_events = [Said(text, float(song.seconds(t))) for t, text in _marked(song)]
     return midi
 

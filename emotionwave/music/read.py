@@ -15,7 +15,8 @@ import numpy as np
 from ..files.atomic import write_atomic
 from .song import (bar_ticks, CHANNEL_PRESSURE, CONTROL, MidiError, printable, PROGRAM, Song,
                                     SUSTAIN, Text, Track, unlap)
-from .convert import first_name, from_miditoolkit, from_pretty_midi, from_symusic, Part, song_of
+from .convert import (first_name, from_miditoolkit, from_pretty_midi, from_symusic, Part,
+                                       song_of)
 
 # %% ../../nbs/022_music.read.ipynb #00000005
 MAX_BYTES = 20_000_000   # of a file
@@ -62,7 +63,7 @@ _META, _SYSEX, _MORE_SYSEX, _END_OF_TRACK = 0xff, 0xf0, 0xf7, 0x2f
 _SIZES = {**dict.fromkeys((8, 9, 10, 11, 14), 2), 12: 1, 13: 1}
 # what only a cable should carry
 _LIVE = {0xf1: 1, 0xf2: 2, 0xf3: 1, **dict.fromkeys((0xf6, 0xf8, 0xfa, 0xfb, 0xfc, 0xfe), 0)}
-# bytes of an event by its first one after the time: two where that is no status, 0 for what says its own length
+# bytes of an event by the first after its time: two where that is no status, 0 for what says its own length
 _BYTES = np.array([2] * 128 + [1 + _SIZES[k >> 4] for k in range(128, 240)]
                   + [1 + _LIVE[k] if k in _LIVE else 0 for k in range(240, 256)], np.uint8)
 _GAP = bytes(300)      # behind the last event: more than the longest that the table knows
@@ -86,8 +87,8 @@ def _jumps(data):
     return jump, time
 
 def _said_length(data, i, end):
-    """Where the event ends that begins at byte `i` and says its length itself; `i` for an end of track, `None`
-    for what is wrong."""
+    """Where the event ends that begins at byte `i` and says its length itself; `i` for an end of track,
+    `None` for what is wrong."""
     at = i
     while data[at] > 127: at += 1
     status, at = data[at + 1], at + 2
@@ -220,8 +221,8 @@ def _columns(raw, data, time, places, counts, ends, sure):
     at = at + said
     channel = status < 0xf0
     _check_counts(status, data[at + 1])
-    if not sure and ((data[at] > 127) & channel | (data[at + 1] > 127) & channel & (_BYTES[status] == 3)).any():
-        return None
+    beyond = (data[at] > 127) | (data[at + 1] > 127) & (_BYTES[status] == 3)
+    if not sure and (beyond & channel).any(): return None
     tick = np.cumsum(_times(data, places, size))
     first = np.append(0, tick)[np.cumsum(counts) - counts]
     tick -= first[track]
@@ -326,7 +327,7 @@ def _unwrapped(data):
     return data[found:] if found >= 0 else data
 
 def _header(data):
-    "Read the header: format, ticks per quarter, and where the first track begins; raises for what can't be read."
+    "Read the header: format, ticks per quarter, where the first track begins; raises for what can't be read."
     if data[:4] != b'MThd': raise MidiError('not a MIDI file (it does not begin with MThd)')
     if len(data) < 14: raise MidiError('truncated: the header alone takes 14 bytes; fetch it again')
     size, kind, division = (int.from_bytes(data[a:b], 'big') for a, b in ((4, 8), (8, 10), (12, 14)))
@@ -351,7 +352,8 @@ def _in_turn(events, said, tpq):
     every = _Said(1)
     every.tempos, every.meters, every.keys = map(moved, (said.tempos, said.meters, said.keys))
     every.names = [next(filter(None, said.names), '')]
-    every.texts = [[t._replace(tick=t.tick + int(start[k])) for k, texts in enumerate(said.texts) for t in texts]]
+    every.texts = [[t._replace(tick=t.tick + by)
+                    for by, texts in zip(start.tolist(), said.texts) for t in texts]]
     return events._replace(tick=events.tick + start[events.track], track=np.zeros_like(events.track)), every
 
 def _by_group(columns, group, groups):
@@ -361,8 +363,8 @@ def _by_group(columns, group, groups):
     return [columns[:, order[a:b]] for a, b in zip(first.tolist(), last.tolist())]
 
 def _parts(events):
-    """Make `Part`s of the channels of each track: number of the track -> list of them; and how many notes have
-    no end."""
+    """Make `Part`s of the channels of each track: number of the track -> list of them; and how many notes
+    have no end."""
     mine = np.flatnonzero(events.status < 0xf0)
     data, at = np.frombuffer(events.data, np.uint8), events.at[mine]
     status, tick = events.status[mine], events.tick[mine]
@@ -378,7 +380,7 @@ def _parts(events):
     groups, made = np.unique(group), {}
     tables = zip(groups.tolist(), _by_group(notes, group[ons], groups),
                  _by_group(np.stack([tick[pedal], second[pedal]]), group[pedal], groups),
-                 _by_group(np.stack([tick[other], kind[other], first[other], second[other]]), group[other], groups))
+                 _by_group(np.stack([tick, kind, first, second])[:, other], group[other], groups))
     for number, played, pedals, rows in tables:
         track, channel = divmod(number, 16)
         says = dict(channel=channel, drums=channel == 9, events=rows.T, joined=track in made)
@@ -407,8 +409,8 @@ def _low(data): return len(data.translate(None, _HIGH))
 
 def _head(track):
     """What a track says at tick 0 before its notes, but for what symusic tells: its meta events (kind, data);
-    its channel, `None` for none; how many controllers come before its program, `None` without one; and how many
-    bytes below 128 the meta events and the program take."""
+    its channel, `None` for none; how many controllers come before its program, `None` without one; and how
+    many bytes below 128 the meta events and the program take."""
     metas, channel, before, controls, low, i, goes_on = [], None, None, 0, 0, 0, False
     while track[i:i + 1] == b'\0':
         status, about, size = (*track[i + 1:i + 4], 255, 255, 255)[:3]
@@ -557,7 +559,8 @@ def _with_care(tracks, tpq, patterns, notices):
         notices.append(f'format 2: its {len(tracks)} patterns are played one after the other')
         events, said = _in_turn(events, said, tpq)
     made, endless = _parts(events)
-    if endless: notices.append(f'{endless:,} {"note has" if endless == 1 else "notes have"} no end and are left out')
+    if endless == 1: notices.append('1 note has no end and is left out')
+    elif endless: notices.append(f'{endless:,} notes have no end and are left out')
     if said.left_out: notices.append(f'{said.left_out:,} texts are left out; {MAX_NOTES // 10:,} are read')
     if len(events.tick): said.last = int(events.tick.max())
     return made, said
@@ -634,10 +637,11 @@ def _metas_of(texts):
 def _conductor(song, title):
     "What stands in the conductor track: (tick, meta event)."
     metas = [(0, _meta(_NAME, _encoded(title)))] if title else []
-    metas += [(t, _meta(_METER, bytes([num, int(den).bit_length() - 1, 24, 8])))
-              for t, num, den in zip(*(c.tolist() for c in (song.meter_tick, song.meter_num, song.meter_den)))]
+    def rows(*columns): return zip(*(c.tolist() for c in columns))
+    metas += [(t, _meta(_METER, bytes([num, den.bit_length() - 1, 24, 8])))
+              for t, num, den in rows(song.meter_tick, song.meter_num, song.meter_den)]
     metas += [(t, _meta(_KEY, bytes([sharps & 255, minor])))
-              for t, sharps, minor in zip(*(c.tolist() for c in (song.key_tick, song.key_sharps, song.key_minor)))]
+              for t, sharps, minor in rows(song.key_tick, song.key_sharps, song.key_minor)]
     metas += [(t, _meta(_TEMPO, round(6e7 / bpm).to_bytes(3, 'big')))
               for t, bpm in zip(song.tempo_tick.tolist(), song.tempo_bpm.tolist())]
     return metas + _metas_of(song.texts)
@@ -653,21 +657,20 @@ def _messages(song, number, track):
     of_note, of_pedal = song.home
     notes = np.column_stack([song.onset, song.duration, song.pitch, song.velocity])[of_note == number]
     onset, duration, pitch, velocity = _ended(np.concatenate([notes, track.notes])).T
-    pedal = of_pedal == number
+    pedal, value = song.pedal_tick[of_pedal == number], song.pedal_value[of_pedal == number]
     tick, kind, first, second = track.events.T
     second = np.where((kind == PROGRAM) | (kind == CHANNEL_PRESSURE), 128, second)
     def full(value, like): return np.full(len(like), value)
     rows = [(onset + duration, full(1, onset), full(0x80, onset), pitch, full(0, onset)),
             (tick, full(2, tick), kind, first, second),
-            (song.pedal_tick[pedal], full(2, pedal[pedal]), full(CONTROL, pedal[pedal]), full(SUSTAIN, pedal[pedal]),
-             song.pedal_value[pedal]),
+            (pedal, full(2, pedal), full(CONTROL, pedal), full(SUSTAIN, pedal), value),
             (onset, full(3, onset), full(0x90, onset), pitch, velocity)]
     rows = np.concatenate([np.stack(r) for r in rows], axis=1)
     rows[2] |= track.channel
     return rows
 
 def _chunk(metas, messages):
-    "Bytes of a track: meta events (tick, bytes), which come first at their ticks, and columns as of `_messages`."
+    "Bytes of a track: meta events (tick, bytes), the first at their ticks, and columns as of `_messages`."
     metas = sorted(metas, key=lambda m: m[0])
     said = np.zeros((5, len(metas)), np.int64)
     said[0] = [tick for tick, _ in metas]

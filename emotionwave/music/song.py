@@ -25,7 +25,7 @@ SUSTAIN, SOSTENUTO, SOFT = 64, 66, 67     # controllers that are pedals
 class Text(NamedTuple):
     "Something that a file says in words."
     tick:int
-    kind:str           # "text", "copyright", "name", "instrument", "lyrics", "marker", "cue", or "0x7f" and such
+    kind:str           # "text", "copyright", "name", "instrument", "lyrics", "marker", "cue", "0x7f" and such
     text:str           # bytes that aren't UTF-8 as surrogates (`surrogateescape`), so that they stay
 
 # %% ../../nbs/020_music.song.ipynb #00000041
@@ -60,7 +60,8 @@ class Track:
         return all(_same(getattr(self, f.name), getattr(other, f.name)) for f in fields(self))
 
     def __repr__(self):
-        return f'Track({self.shown!r}, channel {self.channel}, program {self.program}{", drums" * self.drums})'
+        drums = ', drums' * self.drums
+        return f'Track({self.shown!r}, channel {self.channel}, program {self.program}{drums})'
 
     @property
     def program(self)->int:
@@ -377,7 +378,8 @@ def unlap(
     order, key, onset, duration = order[first], key[first], onset[first], duration[first]
     again = key[1:] == key[:-1]
     duration[:-1] = np.where(again, np.minimum(duration[:-1], np.diff(onset)), duration[:-1])
-    return song.replace(onset=onset, duration=duration, pitch=song.pitch[order], velocity=song.velocity[order],
+    return song.replace(onset=onset, duration=duration, pitch=song.pitch[order],
+                        velocity=song.velocity[order],
                         track=None if song.track is None else track[order])
 
 # %% ../../nbs/020_music.song.ipynb #0000001c

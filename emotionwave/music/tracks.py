@@ -12,7 +12,7 @@ from .song import Song, Track, unlap
 # %% ../../nbs/031_music.tracks.ipynb #00000005
 def track_numbers(
     song:Song,
-    tracks,            # a name or number (from 0), several of them, several with commas, or `None` for all but drums
+    tracks,            # a name, a number (from 0), several, or `None` for all but drums
 )->list:               # of numbers, rising
     "Read what a user may write for `tracks`."
     there = song.tracks or (Track(name=song.name),)
@@ -29,7 +29,7 @@ def track_numbers(
         found |= set(mine)
     for k in found:
         if there[k].drums and there[k].channel == 9:
-            raise ValueError(f'track {k} {there[k].shown}: drums have no pitch to change; leave it out of tracks')
+            raise ValueError(f'track {k} {there[k].shown}: drums have no pitch to change; leave it out')
     return sorted(found)
 
 def set_aside(
@@ -50,19 +50,20 @@ def set_aside(
         made.append(said)
     onset, duration, pitch, velocity = np.concatenate(notes).T
     if not len(onset): raise ValueError(f'no notes on tracks {tracks!r}; name some that have')
-    return song.replace(onset=onset, duration=duration, pitch=pitch, velocity=velocity, track=np.concatenate(track),
-                        tracks=made)
+    return song.replace(onset=onset, duration=duration, pitch=pitch, velocity=velocity,
+                        track=np.concatenate(track), tracks=made)
 
 def set_back(
     song:Song,         # of which some tracks may stand aside
     whole:Song,        # the same tracks, as they are
 )->Song:
     "Let all tracks take part again that do so in another song: the inverse of `set_aside`."
-    if all(t.drums == w.drums and (t.drums or not len(t.notes)) for t, w in zip(song.tracks, whole.tracks)): return song
+    pairs = list(zip(song.tracks, whole.tracks))
+    if all(t.drums == was.drums and (t.drums or not len(t.notes)) for t, was in pairs): return song
     of_note, rows = song.home[0], np.column_stack([song.onset, song.duration, song.pitch, song.velocity])
     mine = [np.concatenate([rows[of_note == k], said.notes]) for k, said in enumerate(song.tracks)]
     tracks = [said.replace(drums=was.drums, notes=notes if was.drums else ())
-              for said, was, notes in zip(song.tracks, whole.tracks, mine)]
+              for (said, was), notes in zip(pairs, mine)]
     played = [k for k, t in enumerate(tracks) if not t.drums]
     onset, duration, pitch, velocity = np.concatenate([mine[k] for k in played]).T
     return song.replace(onset=onset, duration=duration, pitch=pitch, velocity=velocity, tracks=tracks,
@@ -71,7 +72,8 @@ def set_back(
 # %% ../../nbs/031_music.tracks.ipynb #00000009
 def _sources(new, old, twin):
     "Number of the old note that each new one came from; none came from twins of other old notes."
-    shift = 12 * round((new.pitch.mean() - old.pitch.mean()) / 12)            # the piece may have moved by octaves
+    # the piece may have moved by octaves
+    shift = 12 * round((new.pitch.mean() - old.pitch.mean()) / 12)
     strokes, source = np.unique(old.onset), np.zeros(len(new), np.int64)
     stroke = np.searchsorted((strokes[1:] + strokes[:-1]) / 2, new.onset)     # the nearest one
     pitch, theirs = (new.pitch - shift).tolist(), np.flatnonzero(~twin)
@@ -86,7 +88,8 @@ def _sources(new, old, twin):
         others.sort(key=lambda k: pitch[k])
         left = sorted(free)
         for rank, k in enumerate(others):
-            goal = left[rank] if len(left) == len(others) else min(left or every, key=lambda p: abs(p - pitch[k]))
+            if len(left) == len(others): goal = left[rank]
+            else: goal = min(left or every, key=lambda p: abs(p - pitch[k]))
             source[k] = every[goal]
     return source
 

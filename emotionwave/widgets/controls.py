@@ -82,7 +82,8 @@ class Controls:
         self._link()
 
     def _make_piece(self, w, sources, folder, limit):
-        hint = f'{", ".join(ENDINGS)}, up to {limit / 1e6:g} MB. It stays on the machine that runs this notebook.'
+        kinds = ', '.join(ENDINGS)
+        hint = f'{kinds}, up to {limit / 1e6:g} MB. It stays on the machine that runs this notebook.'
         self.source = _choice(w, 'Choose from', sources)
         self.folder = w.Text(value=folder, description='Folder', placeholder='its path, then Enter',
                              continuous_update=False, style=_LABEL, layout=_WIDE)

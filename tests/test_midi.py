@@ -25,26 +25,30 @@ def test_sample_survives_its_own_file(path, tmp_path):
     song.save(tmp_path / path.name)
     assert read_song(tmp_path / path.name) == song and len(song) > 50
 
+def but_channels(song):
+    "The other libraries know no channels."
+    return song.replace(tracks=[t.replace(channel=0) for t in song.tracks])
+
 @every_sample
 def test_sample_survives_miditoolkit(path, tmp_path):
     song = read_song(path)
-    assert as_song(song.to_miditoolkit()) == song
+    assert but_channels(as_song(song.to_miditoolkit())) == but_channels(song)
     song.to_miditoolkit().dump(str(tmp_path / 'x.mid'))
-    assert read_song(tmp_path / 'x.mid') == song
+    assert notes(read_song(tmp_path / 'x.mid')) == notes(song)
 
 @every_sample
 def test_sample_survives_pretty_midi(path, tmp_path):
     song = read_song(path)
-    assert as_song(song.to_pretty_midi()) == song
+    assert but_channels(as_song(song.to_pretty_midi())) == but_channels(song)
     song.to_pretty_midi().write(str(tmp_path / 'x.mid'))
     assert np.array_equal(read_song(tmp_path / 'x.mid').onset, song.onset)
 
 @every_sample
 def test_sample_survives_symusic(path, tmp_path):
     song = read_song(path)
-    assert as_song(song.to_symusic()) == song
+    assert but_channels(as_song(song.to_symusic())) == but_channels(song)
     (tmp_path / 'x.mid').write_bytes(bytes(song.to_symusic().dumps_midi()))
-    assert read_song(tmp_path / 'x.mid') == song
+    assert notes(read_song(tmp_path / 'x.mid')) == notes(song)
 
 @every_sample
 def test_libraries_agree_on_what_a_sample_holds(path):

@@ -25,7 +25,7 @@ SUSTAIN, SOSTENUTO, SOFT = 64, 66, 67     # controllers that are pedals
 class Text(NamedTuple):
     "Something that a file says in words."
     tick:int
-    kind:str           # "text", "copyright", "name", "instrument", "lyrics", "marker", "cue", or "0x7f" and such
+    kind:str           # "text", "copyright", "name", "instrument", "lyrics", "marker", "cue", "0x7f" and such
     text:str           # bytes that aren't UTF-8 as surrogates (`surrogateescape`), so that they stay
 
 # %% ../../nbs/020_music.song.ipynb #00000041
@@ -44,10 +44,12 @@ class Track:
     def __post_init__(self):
         def put(name, value): object.__setattr__(self, name, value)
         notes, events = (np.asarray(x, np.int64).reshape(-1, 4) for x in (self.notes, self.events))
-        if len(notes) > 1: notes = notes[np.lexsort((notes[:, 3], notes[:, 1], notes[:, 2], notes[:, 0]))]
-        if len(events) > 1: events = events[np.argsort(events[:, 0], kind='stable')]
-        _check_rows(notes, [0, 1, 0, 1], [MAX_TICK, MAX_TICK, 127, 127], 'notes of a track')
-        _check_rows(events, [0, PRESSURE, 0, 0], [MAX_TICK, BEND, 127, 127], 'events of a track')
+        if len(notes):
+            notes = notes[np.lexsort((notes[:, 3], notes[:, 1], notes[:, 2], notes[:, 0]))]
+            _check_rows(notes, [0, 1, 0, 1], [MAX_TICK, MAX_TICK, 127, 127], 'notes of a track')
+        if len(events):
+            events = events[np.argsort(events[:, 0], kind='stable')]
+            _check_rows(events, [0, PRESSURE, 0, 0], [MAX_TICK, BEND, 127, 127], 'events of a track')
         put('notes', notes)
         put('events', events)
         put('texts', tuple(Text(*t) for t in self.texts))
@@ -58,7 +60,8 @@ class Track:
         return all(_same(getattr(self, f.name), getattr(other, f.name)) for f in fields(self))
 
     def __repr__(self):
-        return f'Track({self.shown!r}, channel {self.channel}, program {self.program}{", drums" * self.drums})'
+        drums = ', drums' * self.drums
+        return f'Track({self.shown!r}, channel {self.channel}, program {self.program}{drums})'
 
     @property
     def program(self)->int:
@@ -78,7 +81,7 @@ class Track:
 def _same(a, b): return np.array_equal(a, b) if isinstance(a, np.ndarray) else a == b
 
 def _check_rows(rows, low, high, what):
-    if len(rows) and ((rows < low) | (rows > high)).any():
+    if (rows.min(0) < low).any() or (rows.max(0) > high).any():
         odd = rows[((rows < low) | (rows > high)).any(1)][0].tolist()
         raise ValueError(f'{what} must be from {low} to {high}, got {odd}')
 
@@ -157,6 +160,13 @@ class Song:
         "Notes (N,) of the right hand, where tracks say which are; else `None`."
         mine = [k for k, t in enumerate(self.tracks) if t.hand == 'right']
         return np.isin(self.track, mine) if mine and self.track is not None else None
+
+    @property
+    def home(self)->tuple:
+        "Number of each note's track (N,), and of each pedal's (P,); where not known, the first but drums."
+        first = next((k for k, t in enumerate(self.tracks) if not t.drums), 0)
+        def known(track, n): return np.full(n, first) if track is None else track
+        return known(self.track, len(self)), known(self.pedal_track, len(self.pedal_tick))
 
     def replace(self, **columns)->'Song':
         "Change some columns; the new ones are checked, and notes are sorted anew if they change."
@@ -368,7 +378,8 @@ def unlap(
     order, key, onset, duration = order[first], key[first], onset[first], duration[first]
     again = key[1:] == key[:-1]
     duration[:-1] = np.where(again, np.minimum(duration[:-1], np.diff(onset)), duration[:-1])
-    return song.replace(onset=onset, duration=duration, pitch=song.pitch[order], velocity=song.velocity[order],
+    return song.replace(onset=onset, duration=duration, pitch=song.pitch[order],
+                        velocity=song.velocity[order],
                         track=None if song.track is None else track[order])
 
 # %% ../../nbs/020_music.song.ipynb #0000001c

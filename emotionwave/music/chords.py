@@ -59,7 +59,7 @@ def beats_of(
     return np.append(ticks, line[-1]), np.array(bars)
 
 def _roots(sounding, outside):
-    "Roots of dominants that some pitch classes (12,) may be; a diminished seventh lacks its root, and has four."
+    "Roots of dominants that pitch classes (12,) may be; a diminished seventh lacks its root, and has four."
     total, found = sounding.sum(), []
     for root in range(12):
         third, fifth, seventh, ninth = ((root + by) % 12 for by in (4, 7, 10, 1))

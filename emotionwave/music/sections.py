@@ -60,7 +60,7 @@ def key_of_piece(
 OUTSIDE = np.array([[0, 1, 0, 1, 0, 0, 1, 0, 1, 0, 1, 0],       # degrees that a major key lacks,
                     [0, 1, 0, 0, 1, 0, 1, 0, 0, .5, 0, 0]])     # a minor one; its raised sixth by half
 CADENCE = 2.                   # what a dominant that goes to its tonic counts, against a correlation of 1
-MOSTLY = .6                    # share of half a bar from which on a chord is heard in it
+MOSTLY = .6                    # share of a bar or of half of one from which on a chord is heard in it
 
 def _turned(degrees):
     "Degrees (2, 12) of major and minor as pitch classes of the 24 keys (12, 24)."
@@ -77,17 +77,21 @@ def _shares(song):
     sounding = count(half, inside) + count(following, beyond)
     return sounding / np.maximum(sounding.sum(1, keepdims=True), 1e-9)
 
-def cadences(
-    song:Song,
-)->np.ndarray:         # (B, 24) 0 to 2
-    "Tell how clearly each half of a bar is the dominant of a key whose triad comes next."
-    share = _shares(song)
-    degree = lambda d: share[:, (np.arange(12) + d) % 12]                      # (2B, 12) of each tonic
+def _leads(share):
+    "How clearly each of some shares (K, 12) is the dominant of a key whose triad comes next (K, 24), 0 to 1."
+    degree = lambda d: share[:, (np.arange(12) + d) % 12]                      # (K, 12) of each tonic
     heard = lambda chord, needed: np.clip((chord - MOSTLY) / (1 - MOSTLY), 0, 1) * (degree(needed) > .1)
     dominant = heard(degree(7) + degree(11) + degree(2) + degree(5), 11)
     goals = [heard(degree(0) + degree(third) + degree(7), 0) for third in (4, 3)]
-    comes = [dominant * np.append(goal[1:], np.zeros((1, 12)), 0) for goal in goals]
-    return np.concatenate(comes, 1).reshape(-1, 2, 24).sum(1)
+    return np.concatenate([dominant * np.append(goal[1:], np.zeros((1, 12)), 0) for goal in goals], 1)
+
+def cadences(
+    song:Song,
+)->np.ndarray:         # (B, 24) 0 to 2
+    "Tell how clearly each bar, or each half of it, is the dominant of a key whose triad comes next."
+    share = _shares(song)
+    halves = _leads(share).reshape(-1, 2, 24).sum(1)
+    return np.maximum(halves, _leads(share.reshape(-1, 2, 12).mean(1)))
 
 def bar_scores(
     song:Song,
@@ -105,7 +109,7 @@ def bar_scores(
 
 # %% ../../nbs/030_music.sections.ipynb #0000000d
 # correlations that a change of key costs: to any key, to one a fifth away, to the relative
-CHANGE, FIFTH, RELATIVE = 6., 4., 9.
+CHANGE, FIFTH, RELATIVE = 8., 4., 9.
 
 class Section(NamedTuple):
     "Bars that have one key."

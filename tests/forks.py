@@ -4,7 +4,7 @@ a run starts Python anew and gives the same.
 
     Forks().run('-m', 'emotionwave.cli', '--help', cwd=folder)    # -> subprocess.CompletedProcess
 """
-import atexit, json, os, runpy, signal, subprocess, sys, tempfile, types
+import atexit, gc, json, os, runpy, signal, subprocess, sys, tempfile, threading, types
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
@@ -60,6 +60,7 @@ def serve():
     answers = os.fdopen(os.dup(1), 'w')
     os.dup2(2, 1)                                       # what an import prints is no answer
     for name in SLOW: __import__(name)
+    gc.freeze()                                         # or each child's garbage collector copies all of it
     while line := sys.stdin.readline():
         child = os.fork()
         if not child: return json.loads(line)
@@ -91,6 +92,18 @@ def run_as_main(first, *args):
         sys.argv, sys.path[0] = [first, *args], str(Path(first).parent)
         runpy.run_path(first, run_name='__main__')
 
+def run_to_the_end(first, *args):
+    "Run, and end as Python ends, but leave what the server has imported as it lies: taking it apart takes a second."
+    status = 0
+    try: run_as_main(first, *args)
+    except SystemExit as e:
+        if isinstance(e.code, str): raise               # Python says it
+        status = int(e.code or 0)
+    threading._shutdown()                               # waits for threads, as multiprocessing does in its children
+    atexit._run_exitfuncs()
+    for file in (sys.stdout, sys.stderr): file.flush()
+    os._exit(status)
+
 if __name__ == '__main__':
     job = serve()
-    if job is not None: run_as_main(*become(job))
+    if job is not None: run_to_the_end(*become(job))

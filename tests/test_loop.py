@@ -1,5 +1,5 @@
 "The training loop, for every network: stopped or killed at any moment and gone on with, a run ends with the same bits."
-import errno, json, os, signal, subprocess, sys
+import errno, json, os, signal
 from pathlib import Path
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ from emotionwave.learn.checkpoint import read_facts
 from emotionwave.learn.log import read_log
 from small_runs import NETWORKS, SETTINGS, STEPS, changed, make_data, run
 
-ROOT = Path(__file__).parent.parent
+TESTS = Path(__file__).parent
 every_network = pytest.mark.parametrize('name', NETWORKS)
 
 
@@ -75,8 +75,10 @@ def test_a_signal_inside_a_step_waits_for_its_end(number, folder, whole, tmp_pat
     assert equal(tensors(tmp_path / 'cut'), tensors(whole('reader')))
 
 DIES = '''
-import json, os, signal, sys, torch
+import gc, json, os, signal, sys, torch
 from pathlib import Path
+tests, name, folder, output = sys.argv[1], sys.argv[2], Path(sys.argv[3]), Path(sys.argv[4])
+sys.path.insert(0, tests)
 from emotionwave.learn import checkpoint, log
 from small_runs import run
 try: import torch.utils.tensorboard
@@ -84,7 +86,6 @@ except ImportError: pass
 # what a run imports on its way: here once, not in each child anew
 import matplotlib.backends.backend_agg, matplotlib.figure, torch._dynamo
 torch.set_num_threads(1)
-name, folder, output = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3])
 def dies(): os.kill(os.getpid(), signal.SIGKILL)
 def on_call(owner, name, n, after=False):
     "Make the n-th call of something its last."
@@ -117,6 +118,7 @@ moments = [
     half_a_step,
     None]
 steps = []
+gc.freeze()
 for moment in moments:
     child = os.fork()
     if not child:
@@ -135,9 +137,8 @@ print(json.dumps(steps))
 
 @every_network
 @pytest.mark.skipif(not hasattr(os, 'fork'), reason='needs fork')
-def test_a_run_killed_at_any_moment_ends_with_the_same_bits(name, folder, whole, tmp_path):
-    env = dict(os.environ, PYTHONPATH=f'{ROOT}{os.pathsep}{ROOT / "tests"}', OMP_NUM_THREADS='1')
-    done = subprocess.run([sys.executable, '-c', DIES, name, folder, tmp_path / 'run'], capture_output=True, text=True, timeout=400, env=env)
+def test_a_run_killed_at_any_moment_ends_with_the_same_bits(name, folder, whole, tmp_path, forks):
+    done = forks.run('-c', DIES, TESTS, name, folder, tmp_path / 'run')
     assert done.returncode == 0, done.stderr[-2500:]
     steps = json.loads(done.stdout.splitlines()[-1])
     assert steps[0] == -1 and steps == sorted(steps) and 0 in steps and len(set(steps)) > 3 and steps[-1] == STEPS, steps
@@ -235,29 +236,43 @@ def test_a_full_disk_stops_a_run_with_a_clear_line_and_leaves_its_last_checkpoin
 # ---- many processes
 
 SHARED = '''
-import sys
+import os, sys, torch
 from pathlib import Path
+from torch.distributed.launcher.api import LaunchConfig, elastic_launch
+sys.path.insert(0, sys.argv[1])
 from small_runs import changed, run
-for name in sys.argv[3:]:
-    batch = {"batch": 6} if name != "reader" else {}
-    run(name, Path(sys.argv[1]), Path(sys.argv[2]) / name, changed(name, bf16=False, **batch))
+def train(folder, output, names):
+    torch.set_num_threads(1)
+    for name in names:
+        batch = {'batch': 6} if name != 'reader' else {}
+        run(name, folder, output / name, changed(name, bf16=False, **batch))
+if __name__ == '__main__':
+    folder, output, count, *names = sys.argv[2:]
+    if count == '1': train(Path(folder), Path(output), names)
+    else:
+        # as torchrun starts them, but without importing torch again
+        start = 'fork' if hasattr(os, 'fork') else 'spawn'
+        config = LaunchConfig(1, 1, int(count), run_id='shared', rdzv_backend='c10d', rdzv_endpoint='localhost:0',
+                              max_restarts=0, start_method=start)
+        elastic_launch(config, train)(Path(folder), Path(output), names)
 '''
 
-@pytest.mark.skipif(not torch.distributed.is_available() or not torch.distributed.is_gloo_available(), reason='needs gloo')
-def test_two_processes_with_half_the_batch_each_give_the_losses_of_one(folder, tmp_path):
-    names = ['writer', 'reader', 'ear']                                        # each process of beats drops channels of its own
+no_gloo = not torch.distributed.is_available() or not torch.distributed.is_gloo_available()
+
+@pytest.mark.skipif(no_gloo, reason='needs gloo')
+def test_two_processes_with_half_the_batch_each_give_the_losses_of_one(folder, tmp_path, forks):
+    names = ['writer', 'reader', 'ear']                        # each process of beats drops channels of its own
     (tmp_path / 'shared.py').write_text(SHARED)
-    env = dict(os.environ, PYTHONPATH=f'{ROOT}{os.pathsep}{ROOT / "tests"}', OMP_NUM_THREADS='1')
-    many = [sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc_per_node', '2']
-    for start, output in ((many, 'two'), ([sys.executable], 'one')):
-        done = subprocess.run([*start, tmp_path / 'shared.py', folder, tmp_path / output, *names], capture_output=True, text=True, timeout=400, env=env)
+    for count, output in ((2, 'two'), (1, 'one')):
+        done = forks.run(tmp_path / 'shared.py', TESTS, folder, tmp_path / output, count, *names)
         assert done.returncode == 0, done.stderr[-2500:]
     for name in names:
         one, two = (read_log(tmp_path / n / name / 'log.csv') for n in ('one', 'two'))
         assert len(one) == len(two) == STEPS
         for k in {*one[0], *one[-1]} - {'step'}:
             if k.endswith('_s'): continue
-            np.testing.assert_allclose([r[k] for r in two if k in r], [r[k] for r in one if k in r], rtol=2e-3, err_msg=f'{name} {k}')
+            of_two, of_one = ([r[k] for r in rows if k in r] for rows in (two, one))
+            np.testing.assert_allclose(of_two, of_one, rtol=2e-3, err_msg=f'{name} {k}')
         a, b = (load_file(tmp_path / n / name / 'last/model.safetensors') for n in ('one', 'two'))
         assert a.keys() == b.keys() and all(torch.allclose(a[k], b[k], atol=5e-3) for k in a), name
         assert [p.name for p in (tmp_path / 'two' / name).iterdir() if p.name.startswith('.')] == []

@@ -183,7 +183,7 @@ def test_a_save_cut_off_between_its_renames_still_loads(nth, tmp_path, monkeypat
     assert equal(weights(tmp_path / 'x'), old.state_dict()) and [p.name for p in tmp_path.iterdir()] == ['x']
 
 KILLED = '''
-import os, random, signal, sys, time, torch
+import gc, os, random, signal, sys, time, torch
 from pathlib import Path
 from emotionwave.networks.vae import EmotionVAE, ModelConfig
 from emotionwave.music.tokens import Tokenizer
@@ -197,6 +197,7 @@ nets = [network(0), network(1)]
 save_checkpoint(folder, nets[0], tokens, dict(k=0))
 random.seed(0)
 seen = set()
+gc.freeze()
 for kill in range(60):
     child = os.fork()
     if not child:
@@ -224,8 +225,8 @@ def test_a_save_that_was_cut_off_is_found_from_the_folder_one_stands_in(name, tm
         with pytest.raises(FileNotFoundError, match='no checkpoint'): find_checkpoint(none)
 
 @pytest.mark.skipif(not hasattr(os, 'fork'), reason='needs fork')
-def test_a_process_killed_while_saving_leaves_a_checkpoint_that_loads(tmp_path):
-    done = subprocess.run([sys.executable, '-c', KILLED, tmp_path], capture_output=True, text=True, timeout=200, env=dict(os.environ, PYTHONPATH=str(ROOT), OMP_NUM_THREADS='1'))
+def test_a_process_killed_while_saving_leaves_a_checkpoint_that_loads(tmp_path, forks):
+    done = forks.run('-c', KILLED, tmp_path)
     assert done.returncode == 0, done.stderr[-1500:]
     assert int(done.stdout) >= 2                                               # it was caught at different moments
 

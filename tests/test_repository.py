@@ -396,7 +396,8 @@ def test_workflows_run_the_suite_and_the_wheel_on_every_system_and_python_that_i
     yaml = pytest.importorskip('yaml')
     flows = sorted((ROOT / '.github' / 'workflows').glob('*.yml'))
     read = {p.stem: yaml.safe_load(p.read_text('utf-8')) for p in flows}
-    assert read and all({'name', True, 'jobs'} <= set(flow) for flow in read.values())   # YAML reads `on` as true
+    # YAML reads `on` as true
+    assert read and all({'name', True, 'jobs'} <= set(flow) for flow in read.values())
     jobs = read['tests']['jobs']
     settings = ConfigParser(delimiters=['='])
     settings.read(ROOT / 'settings.ini', 'utf-8')
@@ -418,7 +419,8 @@ def test_workflows_ask_for_the_torch_that_the_package_asks_for():
 
 def test_links_of_the_contributing_page_lead_somewhere():
     said = (ROOT / 'CONTRIBUTING.md').read_text('utf-8')
-    for target in re.findall(r'\]\((?!https?://|#|mailto:)([^)#]+)', said): assert (ROOT / target).exists(), target
+    for target in re.findall(r'\]\((?!https?://|#|mailto:)([^)#]+)', said):
+        assert (ROOT / target).exists(), target
 
 def test_a_file_that_is_too_large_or_carries_the_state_of_widgets_is_named(tmp_path, capsys):
     from fit_for_git import MOST, main

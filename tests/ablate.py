@@ -205,8 +205,8 @@ def ceiling(method, rows):
                        note_summaries(method.model, data, method.tokenizer)):
         for label, y in (('valence', people.valence > .5), ('mode', people['mode'] == 'major')):
             for kind in ('linear', 'kernel'):
-                found[f'{label}, {kind}, {name}'] = [round(v, 3) for v in probe(x, y, people.piece,
-                                                                                kernel=kind == 'kernel')[:3]]
+                values = probe(x, y, people.piece, kernel=kind == 'kernel')[:3]
+                found[f'{label}, {kind}, {name}'] = [round(v, 3) for v in values]
     return found
 
 

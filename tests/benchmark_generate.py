@@ -71,9 +71,9 @@ def cached(width, vocab, rows, dtype):
 def main():
     torch.set_num_threads(args.threads)
     tokenizer, model = Tokenizer(), args.model or default_checkpoint()
-    line = lambda name, seconds, ids, base=None: print(f'{name:58} {seconds:8.2f} s '
-                                                       f'{ids / seconds:9.0f} ids/s' + ('   '
-                                                                                        f'{base / IDS * ids / seconds:6.1f} times the original' if base else ''), flush=True)
+    def line(name, seconds, ids, base=None):
+        times = f'   {base / IDS * ids / seconds:6.1f} times the original' if base else ''
+        print(f'{name:58} {seconds:8.2f} s {ids / seconds:9.0f} ids/s{times}', flush=True)
     print(f'torch {torch.__version__}, {args.threads} threads, width {args.width}, '
           'four decoder layers, 1,024 ids')
     old = uncached(args.width, len(tokenizer), args.exact)

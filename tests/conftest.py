@@ -82,7 +82,8 @@ def pytest_configure(config):
 @pytest.fixture(autouse=True)
 def one_thread():
     yield
-    if 'torch' in sys.modules: sys.modules['torch'].set_num_threads(1)  # training sets what its configuration says
+    # training sets what its configuration says
+    if 'torch' in sys.modules: sys.modules['torch'].set_num_threads(1)
 
 # ---- fixtures
 

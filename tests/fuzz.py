@@ -9,7 +9,8 @@ ended when they hang and started again after what broke them; what broke them is
 --keep. Mutant number k
 depends on the seed, k and the files alone, so the same seed gives the same mutants with any number of
 workers. Exit status 1 if any failed."""
-import argparse, faulthandler, hashlib, json, os, random, re, select, struct, subprocess, sys, tempfile, threading, time
+import argparse, faulthandler, hashlib, json, os, random, re, select, struct, subprocess, sys
+import tempfile, threading, time
 from collections import Counter
 from pathlib import Path
 
@@ -84,9 +85,8 @@ def status(d, r, other):
     a = r.randrange(len(d))
     at = [m.start() for m in re.finditer(rb'[\x80-\xff]', d[a:a + 400])]
     if at:
-        d[a + r.choice(at)] = r.choice((0x80, 0x90, 0xa0, 0xb0, 0xc0, 0xd0,
-                                        0xe0)) | r.randrange(16) if r.random() < .6 else r.randrange(0xf0,
-                                                                                                     0x100)
+        where, kinds = a + r.choice(at), (0x80, 0x90, 0xa0, 0xb0, 0xc0, 0xd0, 0xe0)
+        d[where] = r.choice(kinds) | r.randrange(16) if r.random() < .6 else r.randrange(0xf0, 0x100)
 
 def number(d, r, other):
     """Put another variable-length number where one may stand: after an event, or after
@@ -94,8 +94,9 @@ def number(d, r, other):
     at = event(d, r)
     if r.random() < .3 and (found := d.find(b'\xff', at)) >= 0: at = found + 2
     n = r.choice((0, 127, 128, 0x3fff, 0x1fffff, 0x0fffffff, r.randrange(1 << 28), r.randrange(1 << 60)))
-    d[at:at + r.randint(0, 2)] = b'\x80' * r.choice((0, 0, 1,
-                                                     5)) + vlq(n) if r.random() < .9 else b'\xff' * r.randint(3, 20)
+    if r.random() < .9: new = b'\x80' * r.choice((0, 0, 1, 5)) + vlq(n)
+    else: new = b'\xff' * r.randint(3, 20)
+    d[at:at + r.randint(0, 2)] = new
 
 def length(d, r, other):
     at = tracks(d)
@@ -172,7 +173,8 @@ def make_whole_way():
     tokens = Tokenizer()
     def whole_way(song, path):
         edges = song.bar_ticks()
-        assert (np.diff(edges) > 0).all() and edges[0] == 0 and edges[-1] > song.onset[-1], 'bars do not rise or do not cover the notes'
+        covers = edges[0] == 0 and edges[-1] > song.onset[-1]
+        assert (np.diff(edges) > 0).all() and covers, 'bars do not rise or do not cover the notes'
         assert np.isfinite(song.seconds(np.append(edges, song.end_tick))).all()
         parts = [song.bars(k, k + 4) for k in (0, (len(edges) - 1) // 2)]
         assert all(len(p.bar_ticks()) > 1 for p in parts)
@@ -180,8 +182,8 @@ def make_whole_way():
         bars = tokens.encode(song, key.tonic)
         # a note just before the end may be rounded to the bar after it
         assert 0 <= len(bars) - len(edges) + 1 <= 1, f'{len(bars)} bars of tokens for {len(edges) - 1}'
-        assert tokens.decode(bars) == tokens.quantise(song,
-                                                      key.tonic), 'tokens read back are not what quantise says'
+        said = tokens.quantise(song, key.tonic)
+        assert tokens.decode(bars) == said, 'tokens read back are not what quantise says'
         measured = describe(song)
         assert all(np.isfinite(v) or np.isnan(v) for v in measured.values())
         flat = unlap(song)
@@ -191,7 +193,8 @@ def make_whole_way():
                      'meter_num', 'meter_den'):
             assert np.array_equal(getattr(again, name), getattr(flat, name)), f'{name} differs after saving'
         pedal = lambda s: sorted(zip(s.pedal_tick.tolist(), s.pedal_value.tolist()))
-        assert pedal(again) == pedal(song) and again.tpq == song.tpq, 'pedal or resolution differs after saving'
+        same = pedal(again) == pedal(song) and again.tpq == song.tpq
+        assert same, 'pedal or resolution differs after saving'
     return whole_way
 
 def child(folders, seed):

@@ -44,7 +44,8 @@ class Piece:
 # ------------------------------------------------------------------------------------------------ reading the
 # notation
 TOKEN = re.compile(r'''\s*(?:(?P<tuplet>\(3)|\{(?P<grace>[^}]*)\}|(?P<marks>[.L]*)
-    (?P<body>\[[^\]]*\]|[_^=]*[A-Ga-gz][,']*)(?P<num>\d+)?(?P<slash>/(?P<den>\d+)?)?(?P<tie>-)?(?:\*(?P<times>\d+))?)''', re.X)
+    (?P<body>\[[^\]]*\]|[_^=]*[A-Ga-gz][,']*)(?P<num>\d+)?(?P<slash>/(?P<den>\d+)?)?(?P<tie>-)?
+    (?:\*(?P<times>\d+))?)''', re.X)
 NOTE = re.compile(r"(?P<acc>[_^=]*)(?P<step>[A-Ga-g])(?P<octave>[,']*)(?P<tie>-?)")
 
 
@@ -240,7 +241,8 @@ PIECES['ode_to_joy'] = Piece(
     [A,,G,]4[A,,F,]4 | [A,,G,]2[A,,E,]2[A,,F,]4 | [A,,G,]2[A,,E,]2[^A,,F,]4 | [B,,F,]2[^G,,E,]2[A,,E,]4 |
     D,A,F,A,C,A,D,A, | D,A,E,A,A,,F,A,,G, | B,,F,D,F,A,,E,D,A, | A,,E,G,E,D,F,A,2 |
     A,,E,G,E,A,,D,F,D, | A,,G,E,G,A,,D,F,D, | A,,G,E,G,^A,,F,C,F, | [B,,F,]2[^G,,E,]2[A,,E,]4 |
-    [D,A,]2*2[C,A,]2[D,A,]2 | [F,A,]2[E,A,]2[A,,A,]2[A,,G,]2 | [B,,F,]2*2[A,,A,]2[D,A,]2 | [A,,G,]4[D,,D,]4 |''')
+    [D,A,]2*2[C,A,]2[D,A,]2 | [F,A,]2[E,A,]2[A,,A,]2[A,,G,]2 | [B,,F,]2*2[A,,A,]2[D,A,]2 |
+    [A,,G,]4[D,,D,]4 |''')
 
 PIECES['wild_horseman'] = Piece(
     'The Wild Horseman', 'Robert Schumann (1810-1856), op. 68 no. 8', 'fast, fierce', 'Am', 'A minor', (6, 8),
@@ -254,12 +256,14 @@ PIECES['wild_horseman'] = Piece(
     .A.E.A.c.A.c | ec.f.e.c.A | B^G.c.B.G.E | .A.E.c.Bz.E |
     .A.E.A.c.A.c | ec.f.e.c.A | B^G.c.B.G.E | .A.E.^GL.Az2 |''',
     left='''
-    z6 | .[A,C]z2.[A,CE]z2 | L[A,CE]2[A,DF].[A,CE]z2 | L[E,^G,B,]2[E,A,C].[E,G,B,]z2 | .[A,C]z.[A,C].[E,^G,B,]z2 |
+    z6 | .[A,C]z2.[A,CE]z2 | L[A,CE]2[A,DF].[A,CE]z2 | L[E,^G,B,]2[E,A,C].[E,G,B,]z2 |
+    .[A,C]z.[A,C].[E,^G,B,]z2 |
     .[A,C]z2.[A,CE]z2 | L[A,CE]2[A,DF].[A,CE]z2 | L[E,^G,B,]2[E,A,C].[E,G,B,]z2 | .[A,C]z.[E,B,].[A,C]z.C, |
     .F,.C,.F,.A,.F,.A, | CA,.D.C.A,.F, | G,E,.A,.G,.E,.C, | .F,.C,.A,.[C,G,]z.C, |
     .F,.C,.F,.A,.F,.A, | CA,.D.C.A,.F, | G,E,.A,.G,.E,.C, | .F,.C,.E,.F,z2 |
     .[A,C]z2.[A,CE]z2 | L[A,CE]2[A,DF].[A,CE]z2 | L[E,^G,B,]2[E,A,C].[E,G,B,]z2 | .[A,C]z.[A,C].[E,^G,B,]z2 |
-    .[A,C]z2.[A,CE]z2 | L[A,CE]2[A,DF].[A,CE]z2 | L[E,^G,B,]2[E,A,C].[E,G,B,]z2 | .[A,C]z.[E,B,]L.[A,C]z2 |''')
+    .[A,C]z2.[A,CE]z2 | L[A,CE]2[A,DF].[A,CE]z2 | L[E,^G,B,]2[E,A,C].[E,G,B,]z2 |
+    .[A,C]z.[E,B,]L.[A,C]z2 |''')
 
 PIECES['prelude_in_e_minor'] = Piece(
     'Prelude in E minor', 'Frédéric Chopin (1810-1849), op. 28 no. 4', 'slow, desolate', 'Em', 'E minor',
@@ -269,14 +273,18 @@ PIECES['prelude_in_e_minor'] = Piece(
     right='''
     z6B,3/2B/2 | B6c2 | B6c2 | B6c2 | B6_B2 | A6B2 | A6B2 | A6B3/2A/2 | A6L^G2- |
     ^G2ABdcEA | F6A2 | F6{B}A2 | GFLCB,^DF(3=dcB | B6c2 | B6c2 | B6c2 | B3/2^A/2A2g2f3/2e/2 |
-    e^dLc'ddegB | dc(3eEAF3A | F6{B}A2 | F6-F3/2E/2 | E6F2 | E6F2 | E4z4 | [E,F,B,E]4[^D,F,B,^D]4 | [E,G,B,E]8 |''',
+    e^dLc'ddegB | dc(3eEAF3A | F6{B}A2 | F6-F3/2E/2 | E6F2 | E6F2 | E4z4 | [E,F,B,E]4[^D,F,B,^D]4 |
+    [E,G,B,E]8 |''',
     left='''
     z8 | [G,B,E]*8 | [F,A,E]*4[F,A,^D]*4 | [=F,A,^D]*4[F,A,=D]*2[F,^G,D]*2 | [E,^G,D]*4[E,=G,D]*2[E,G,^C]*2 |
     [E,G,C]*4[E,F,C]*4 | [E,F,C]*4[^D,F,C]*4 | [D,F,C]*8 | [D,=F,C]*4[D,F,B,]*4 |
     [C,E,B,]*2[C,E,A,]*6 | [B,,E,A,]*2[B,,^D,A,]*2[C,E,A,]*4 | [B,,^D,A,]*4[C,E,A,]*4 | [B,,^D,A,]2z6 |
-    [G,B,E]*8 | [F,A,E]*4[=F,A,^D]*4 | [=F,^G,^D]*2[F,G,=D]*2[E,G,D]*4 | [E,G,D]*2[E,G,^C]*2[^C,E,^A,]*2[=C,E,=A,]*2 |
-    L[B,,,B,,][A,CFA]*3[G,B,^DF][G,B,E]*3 | [A,CE]*2A,,[E,F,C][B,,E,B,]*2[C,E,A,]*2 | [B,,E,B,]*4[C,E,A,]*4 | [B,,E,B,]*4[B,,^D,B,]*2[B,,D,A,]*2 |
-    [C,G,]*4[C,_B,]*2[C,E,A,]*2 | [B,,E,A,]*2[B,,E,^G,]*2[B,,E,=G,]*4 | [_B,,C,G,]4z4 | [B,,,B,,]4[B,,,F,,B,,]4 | [E,,,E,,]8 |''')
+    [G,B,E]*8 | [F,A,E]*4[=F,A,^D]*4 | [=F,^G,^D]*2[F,G,=D]*2[E,G,D]*4 |
+    [E,G,D]*2[E,G,^C]*2[^C,E,^A,]*2[=C,E,=A,]*2 |
+    L[B,,,B,,][A,CFA]*3[G,B,^DF][G,B,E]*3 | [A,CE]*2A,,[E,F,C][B,,E,B,]*2[C,E,A,]*2 |
+    [B,,E,B,]*4[C,E,A,]*4 | [B,,E,B,]*4[B,,^D,B,]*2[B,,D,A,]*2 |
+    [C,G,]*4[C,_B,]*2[C,E,A,]*2 | [B,,E,A,]*2[B,,E,^G,]*2[B,,E,=G,]*4 | [_B,,C,G,]4z4 |
+    [B,,,B,,]4[B,,,F,,B,,]4 | [E,,,E,,]8 |''')
 
 PIECES['prelude_in_a'] = Piece(
     'Prelude in A', 'Frédéric Chopin (1810-1849), op. 28 no. 7', 'gentle, dance-like', 'A', 'A major', (3, 4),
@@ -319,13 +327,16 @@ PIECES['arabesque'] = Piece(
     '1 144, 17 132, 18 116, 19 144, 31 108',
     '1 p, 3 p, 5 mp, 7 mf, 9 f, 10 mf, 11 f, 16 mf, 18 p, 19 p, 21 mp, 23 mf, 26 p, 29 mf, 30 f, 31 ff',
     right='''
-    z8 | z8 | ABcB.A2z2 | ABcd.e2z2 | defg.a2z2 | abc'd'.e'2z2 | z2.e2e2f2 | .d2z2Ld4- | d2g2d2e2 | .c4.c'2z2 |
+    z8 | z8 | ABcB.A2z2 | ABcd.e2z2 | defg.a2z2 | abc'd'.e'2z2 | z2.e2e2f2 | .d2z2Ld4- | d2g2d2e2 |
+    .c4.c'2z2 |
     Le6B2 | c6A2 | Le6B2 | c6A2 | La6e2 | f6e2 | d2c2B2A2 | ^G4e4 |
     ABcB.A2z2 | ABcd.e2z2 | defg.a2z2 | abc'd'.e'2z2 | z2.B2B2c2 | A4e4- | e2.B2B2c2 | ABcB.A2z2 |
     defg.a2z2 | abc'b.a2z2 | d'e'f'g'.a'2z2 | LEDCB,.A,2z2 | L[ca]8 |''',
     left='''
-    .[A,CE]4*2 | .[A,CE]4*2 | .[A,CE]4*2 | .[A,CE]4*2 | .[A,DF]4*2 | .[A,CE]4*2 | .[G,CE]4*2 | .[G,B,F]4*2 | .[G,B,F]4*2 | [CE]6z2 |
-    ^G,A,B,A,.G,2z2 | A,B,CD.E2z2 | ^G,A,B,A,.G,2z2 | A,B,CD.E2z2 | ^CDED.C2z2 | DEFG.A2G2 | F2E2D2^D2 | E2=D2C2B,2 |
+    .[A,CE]4*2 | .[A,CE]4*2 | .[A,CE]4*2 | .[A,CE]4*2 | .[A,DF]4*2 | .[A,CE]4*2 | .[G,CE]4*2 |
+    .[G,B,F]4*2 | .[G,B,F]4*2 | [CE]6z2 |
+    ^G,A,B,A,.G,2z2 | A,B,CD.E2z2 | ^G,A,B,A,.G,2z2 | A,B,CD.E2z2 | ^CDED.C2z2 | DEFG.A2G2 |
+    F2E2D2^D2 | E2=D2C2B,2 |
     .[A,CE]4*2 | .[A,CE]4*2 | .[A,DF]4*2 | .[A,CE]4*2 | .[A,DE]4*2 | .[A,CE]4*2 | .[A,DE]4*2 | .[A,CE]4*2 |
     .[A,DF]4*2 | .[A,CE]4*2 | .[A,DF]4*2 | E,D,C,B,,.A,,2z2 | L[A,E]8 |''')
 
@@ -514,17 +525,27 @@ def write_rolls(folder, name, made):
 # ------------------------------------------------------------------------------------------------ the page
 PAGE = '''# Samples
 
-Short piano pieces that anyone may copy, to try EmotionWave on, and what it makes of them. Each has two hands on two tracks, tempo, meter, key and dynamics, at 480 ticks a quarter; several have pedal. They were set down by this project from the scores, without ornaments and repeats, as text in [`tests/make_samples.py`](../tests/make_samples.py), which writes the files byte for byte, and this page. Correct the text there, not the files, and run `python tests/make_samples.py`.
+Short piano pieces that anyone may copy, to try EmotionWave on, and what it makes of them. Each has two \
+hands on two tracks, tempo, meter, key and dynamics, at 480 ticks a quarter; several have pedal. They were \
+set down by this project from the scores, without ornaments and repeats, as text in \
+[`tests/make_samples.py`](../tests/make_samples.py), which writes the files byte for byte, and this page. \
+Correct the text there, not the files, and run `python tests/make_samples.py`.
 
 {table}
 
-*Public domain*: the composers died over a hundred years ago, the songs are older, and what this project added (the typing, dynamics and tempos, and the arrangements named as its own) is given to the public domain too ([CC0](https://creativecommons.org/publicdomain/zero/1.0/)). A piece with an upbeat starts with the rests before it, so that its bar 1 is a whole bar.
+*Public domain*: the composers died over a hundred years ago, the songs are older, and what this project \
+added (the typing, dynamics and tempos, and the arrangements named as its own) is given to the public \
+domain too ([CC0](https://creativecommons.org/publicdomain/zero/1.0/)). A piece with an upbeat starts with \
+the rests before it, so that its bar 1 is a whole bar.
 
-*Gymnopedie no. 1* ends with its first half, at bar 39; the other composers' pieces are whole but for their repeats. *Auld Lang Syne* changes tempo between verse and chorus; most pieces slow down at their end.
+*Gymnopedie no. 1* ends with its first half, at bar 39; the other composers' pieces are whole but for their \
+repeats. *Auld Lang Syne* changes tempo between verse and chorus; most pieces slow down at their end.
 
 ## Negative and positive versions
 
-Beside each piece lie its negative version, `NAME_1.mid`, and its positive one, `NAME_2.mid`, as the checkpoint that ships makes them at its usual settings: nothing was chosen by ear. They have one piano track, and the bars, meters, tempos and title of their piece. The command
+Beside each piece lie its negative version, `NAME_1.mid`, and its positive one, `NAME_2.mid`, as the \
+checkpoint that ships makes them at its usual settings: nothing was chosen by ear. They have one piano \
+track, and the bars, meters, tempos and title of their piece. The command
 
 ```
 emotionwave transfer samples --valence both --output samples
@@ -532,7 +553,12 @@ emotionwave transfer samples --valence both --output samples
 
 writes the same bytes again on the same machine.
 
-Below, each picture shows the original, coloured by hand, above its two versions: there, notes are pale where the original strikes the same pitch at the same place, though it may hold it longer or shorter, vivid where they are new, and outlines where they are gone. The figures: the keys found in the original and the version; the valence that is heard in them, by a classifier that had no part in making them, 0 the saddest and 1 the happiest; and how alike they are in the pitch classes and in the onsets of each bar, 1 the same. {summary}
+Below, each picture shows the original, coloured by hand, above its two versions: there, notes are pale \
+where the original strikes the same pitch at the same place, though it may hold it longer or shorter, vivid \
+where they are new, and outlines where they are gone. The figures: the keys found in the original and the \
+version; the valence that is heard in them, by a classifier that had no part in making them, 0 the saddest \
+and 1 the happiest; and how alike they are in the pitch classes and in the onsets of each bar, 1 the same. \
+{summary}
 
 {pieces}
 '''
@@ -614,11 +640,9 @@ def main(words=None):
     ask.add_argument('--output', type=Path, default=SAMPLES, help='folder to write (default: samples/)')
     ask.add_argument('--only', nargs='+', choices=PIECES, default=list(PIECES), metavar='NAME',
                      help='some pieces, such as night_train; the page shows whatever the folder has')
-    ask.add_argument('--parts', nargs='+', choices=PARTS, default=PARTS, help='what to make: the pieces, '
-                                                                              'their versions (the slow '
-                                                                              'part), '
-                                                                              'or rolls and page of what the '
-                                                                              'folder has (default: all)')
+    ask.add_argument('--parts', nargs='+', choices=PARTS, default=PARTS,
+                     help='what to make: the pieces, their versions (the slow part), '
+                          'or rolls and page of what the folder has (default: all)')
     args = ask.parse_args(words)
     try:
         new = write(args.output, args.only, args.parts, lambda line: print(line, file=sys.stderr, flush=True))

@@ -1,4 +1,5 @@
-"""The app in a real browser: JupyterLab and Voila, seen and operated as a user would; screenshots go to EMOTIONWAVE_SCREENSHOTS or tests/screenshots."""
+"""The app in a real browser: JupyterLab and Voila, seen and operated as a user would;
+screenshots go to EMOTIONWAVE_SCREENSHOTS or tests/screenshots."""
 import json, os, shutil, signal, socket, subprocess, sys, time, urllib.request, wave
 from importlib.util import find_spec
 from pathlib import Path
@@ -49,8 +50,8 @@ def serve(command, folder, url):
                JUPYTER_PLATFORM_DIRS='1')
     settings = folder / 'config' / 'lab' / 'user-settings' / '@jupyterlab' / 'apputils-extension'
     settings.mkdir(parents=True, exist_ok=True)
-    (settings / 'notification.jupyterlab-settings').write_text('{"fetchNews": "false", '
-                                                               '"checkForUpdates": false}')
+    (settings / 'notification.jupyterlab-settings').write_text(
+        '{"fetchNews": "false", "checkForUpdates": false}')
     tracker = settings.with_name('notebook-extension') / 'tracker.jupyterlab-settings'
     tracker.parent.mkdir(exist_ok=True)
     tracker.write_text('{"windowingMode": "none"}')  # cells that are not in sight stay in the page
@@ -91,8 +92,8 @@ def lay_out(folder, tiny):
 def page_of_its_own(folder, tiny):
     "A notebook that holds the app alone."
     import nbformat
-    nb = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell('from emotionwave.widgets import '
-                                                                   f'app\napp(model={str(tiny)!r})')])
+    cell = nbformat.v4.new_code_cell(f'from emotionwave.widgets import app\napp(model={str(tiny)!r})')
+    nb = nbformat.v4.new_notebook(cells=[cell])
     nb.metadata['kernelspec'] = dict(name='python3', display_name='Python 3', language='python')
     nbformat.write(nb, folder / 'app.ipynb')
 
@@ -206,13 +207,21 @@ def shoot(page, name, *, width=None, scheme=None):
     if width: page.set_viewport_size(dict(width=width, height=1400)); page.wait_for_timeout(300)
     page.screenshot(path=SHOTS / f'{name}.png')
 
-INK = '''i => { const c = document.querySelectorAll('canvas')[i], d = c.getContext('2d').getImageData(0, 0, c.width, c.height).data, seen = new Set();
-    for (let k = 0; k < d.length; k += 4) seen.add((d[k] << 16) + (d[k + 1] << 8) + d[k + 2]); return [c.width, c.height, seen.size]; }'''
+INK = '''i => {
+    const c = document.querySelectorAll('canvas')[i];
+    const d = c.getContext('2d').getImageData(0, 0, c.width, c.height).data, seen = new Set();
+    for (let k = 0; k < d.length; k += 4) seen.add((d[k] << 16) + (d[k + 1] << 8) + d[k + 2]);
+    return [c.width, c.height, seen.size];
+}'''
 
 # without a loudspeaker Chromium sometimes stops the clock of what is audible: all is muted in truth, while
 # the player sees what it asked for
-MUTE = '''sounds.forEach(a => { const real = Object.getOwnPropertyDescriptor(HTMLMediaElement.prototype, 'muted'); let wanted = a.muted;
-    real.set.call(a, true); Object.defineProperty(a, 'muted', {get: () => wanted, set: v => { wanted = v; }}); })'''
+MUTE = '''sounds.forEach(a => {
+    const real = Object.getOwnPropertyDescriptor(HTMLMediaElement.prototype, 'muted');
+    let wanted = a.muted;
+    real.set.call(a, true);
+    Object.defineProperty(a, 'muted', {get: () => wanted, set: v => { wanted = v; }});
+})'''
 
 def check_player(page, frame, folder):
     """A new version with sound of the right length, rolls with something on them, and a
@@ -228,8 +237,12 @@ def check_player(page, frame, folder):
     assert [c.tolist() for c in (old.onset, old.pitch)] == [c.tolist() for c in (piece.onset, piece.pitch)]
     wanted_s = max(float(s.seconds(s.end_tick)) for s in (old, new)) + TAIL_S
     assert all(abs(s - wanted_s) < .1 for s in lasts_s)
-    peak = frame.evaluate('''async () => { const raw = atob(versions[1].sound.split(',')[1]), b = new Uint8Array(raw.length); for (let k = 0; k < raw.length; k++) b[k] = raw.charCodeAt(k);
-        const x = (await new OfflineAudioContext(1, 1, data.rate).decodeAudioData(b.buffer)).getChannelData(0); return x.reduce((m, v) => Math.max(m, v), 0); }''')
+    peak = frame.evaluate('''async () => {
+        const raw = atob(versions[1].sound.split(',')[1]), b = new Uint8Array(raw.length);
+        for (let k = 0; k < raw.length; k++) b[k] = raw.charCodeAt(k);
+        const heard = await new OfflineAudioContext(1, 1, data.rate).decodeAudioData(b.buffer);
+        return heard.getChannelData(0).reduce((m, v) => Math.max(m, v), 0);
+    }''')
     assert peak > .02                                                         # it isn't silence
     for i in (0, 1):
         width, height, colours = frame.evaluate(INK, i)

@@ -30,7 +30,8 @@ def test_notebook_opens_with_title_sentence_and_its_own_badge(name):
     assert badges(opening) == [f'nbs/colab/{name}.ipynb']
 
 def badges(text):
-    return (re.findall(r'\]\(https://colab\.research\.google\.com/github/JorgePdlR/EmotionWave/blob/main/([^)]+)\)', text))
+    address = r'https://colab\.research\.google\.com/github/JorgePdlR/EmotionWave/blob/main/'
+    return re.findall(rf'\]\({address}([^)]+)\)', text)
 
 def test_badges_lead_to_notebooks_that_are_there():
     found = badges((ROOT / 'README.md').read_text('utf-8'))
@@ -173,9 +174,10 @@ class Kernel:
     def run(self, start=None, stop=None):
         """Run from the cell that begins with `start` to before the one that begins with
         `stop`; an error in a cell is raised."""
-        at = lambda text, default: default if text is None else next(i for i, c in enumerate(self.nb.cells)
-                                                                     if c.cell_type == 'code'
-                                                                     and c.source.startswith(text))
+        def at(text, default):
+            if text is None: return default
+            return next(i for i, c in enumerate(self.nb.cells)
+                        if c.cell_type == 'code' and c.source.startswith(text))
         for i in range(at(start, 0), at(stop, len(self.nb.cells))):
             if self.nb.cells[i].cell_type == 'code': self.client.execute_cell(self.nb.cells[i], i)
         return self
@@ -203,8 +205,8 @@ class Kernel:
             os.kill(self.client.km.provisioner.pid, signal.SIGINT)
         threading.Thread(target=press, daemon=True).start()
 
-TINY = ('sizes = dict(d_model=32, heads=2, encoder_layers=1, skeleton_layers=1, decoder_layers=2, '
-        'latent=8)\nsettings = dict(batch_tokens=1000, lr=1e-2, warmup=2, beta_warmup=4, threads=1, steps={})')
+TINY = ('sizes = dict(d_model=32, heads=2, encoder_layers=1, skeleton_layers=1, decoder_layers=2, latent=8)\n'
+        'settings = dict(batch_tokens=1000, lr=1e-2, warmup=2, beta_warmup=4, threads=1, steps={})')
 TRAIN = 'curves = Curves('
 
 def column(place, run, k):

@@ -1,5 +1,6 @@
 "Fetching corpora, from servers on this machine that behave badly; and archives that mean harm."
-import gzip, hashlib, io, json, os, re, signal, stat, struct, subprocess, sys, tarfile, threading, time, zipfile
+import gzip, hashlib, io, json, os, re, signal, stat, struct, subprocess, sys, tarfile
+import threading, time, zipfile
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 import numpy as np
@@ -19,8 +20,8 @@ class Server:
     "Serves `bodies`; what goes wrong is set by path."
     def __init__(self):
         self.bodies, self.tags, self.asked = {}, {}, []  # asked: (path, Range, If-Range)
-        self.ranges, self.lengths, self.cut, self.slow_s, self.answers, self.redirects, self.wait = (True,
-                                                                                                     True, {}, 0, {}, {}, None)
+        self.ranges, self.lengths, self.slow_s, self.wait = True, True, 0, None
+        self.cut, self.answers, self.redirects = {}, {}, {}
         outer = self
         class Handler(BaseHTTPRequestHandler):
             def log_message(self, *_): pass
@@ -152,7 +153,8 @@ def test_without_a_sure_version_no_range_is_asked_for(tag, server, clips, tmp_pa
 
 def test_a_file_that_changes_meanwhile_is_fetched_anew(server, clips, tmp_path):
     s = source(server, clips)
-    server.bodies['/clips.zip'], server.tags['/clips.zip'], server.cut['/clips.zip'] = b'old' * 60_000, '"old"', [90_000]
+    server.bodies['/clips.zip'], server.tags['/clips.zip'] = b'old' * 60_000, '"old"'
+    server.cut['/clips.zip'] = [90_000]
     with pytest.raises(ConnectionError, match='90000 bytes are kept, run it again'):
         download(s, tmp_path, tries=1, **FAST)
     assert left(tmp_path) == ['Clips.part', 'Clips.part.json']
@@ -384,7 +386,8 @@ def test_the_sources_are_whole():
 
 CHILD = '''
 import signal, sys
-signal.signal(signal.SIGINT, signal.default_int_handler)                     # a shell that starts jobs in the background has it ignored
+# a shell that starts jobs in the background has it ignored
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from emotionwave.data.downloads import download, Source
 name, url, check, folder = sys.argv[1:]
 download(Source(name, url, check, "none", url), folder, lambda done, total: print(done, flush=True))
@@ -585,4 +588,5 @@ def test_the_command_stopped_says_what_is_kept(server, clips, tmp_path, capsys, 
     monkeypatch.setitem(sources, 'Clips', source(server, clips))
     monkeypatch.setattr(data_downloads, 'download', lambda *a: (_ for _ in ()).throw(KeyboardInterrupt))
     assert main(['download', 'Clips', '--output', str(tmp_path)]) == 130
-    assert capsys.readouterr().err.splitlines()[-1] == f'emotionwave: stopped; {tmp_path / "Clips"}.part is kept, run it again to go on'
+    says = f'emotionwave: stopped; {tmp_path / "Clips"}.part is kept, run it again to go on'
+    assert capsys.readouterr().err.splitlines()[-1] == says

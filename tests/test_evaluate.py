@@ -416,7 +416,8 @@ def test_what_was_measured_counts_no_more_when_a_song_or_the_package_has_changed
 def test_readme_and_card_have_their_figures_from_the_report():
     root = SAMPLES.parent
     folder = root / 'emotionwave' / 'models' / 'default'
-    assert (folder / 'README.md').read_text('utf-8') == _card(folder), 'run ship_report (nbs/237_measure.evaluation.ipynb)'
+    there = (folder / 'README.md').read_text('utf-8')
+    assert there == _card(folder), 'run ship_report (nbs/237_measure.evaluation.ipynb)'
     section = (root / 'README.md').read_text('utf-8').split('## How well it works')[1].split('\n## ')[0]
     table = [l for l in section.splitlines() if l.startswith('    ')]
     assert [l.strip() for l in table] == [l.strip()
@@ -473,9 +474,8 @@ def test_the_model_at_other_strengths_and_the_originals_network_are_measured_bes
     assert len(rows) == 4 and all(r['kept'] for r in rows) and all(0 <= r['diversity'] <= 1 for r in rows)
     assert ([a['how'] for a in asked] == ['random'] * 2 + ['moved'] * 6
             and set(asked[0]) == {'how', 'rhythm', 'polyphony', 'rhythm_asked', 'polyphony_asked'})
-    assert methods['model'].asked(song,
-                                  dict(rhythm=[7], polyphony=[0])) == methods['model'].asked(song,
-                                                                                             dict(rhythm=[7], polyphony=[0]))
+    wish = dict(rhythm=[7], polyphony=[0])
+    assert methods['model'].asked(song, wish) == methods['model'].asked(song, wish)
     old = ModelConfig(vocab=len(t), durations=len(t.ids('Duration')), d_model=16, heads=2, encoder_layers=1,
                       skeleton_layers=1, decoder_layers=1, latent=4, conditions=dict(valence=2))
     save_checkpoint(tmp_path / 'old', EmotionVAE(old), t, dict(step=0))
@@ -644,12 +644,10 @@ def test_the_time_that_is_told_grows_with_notes_strengths_and_close_looks(monkey
     assert max(methods['model'].songs) < len(song) and not methods['model 0.5'].songs
     usual = dict(model=methods['model'], copy=copy_rule)
     short, long = song.bars(0, 4), song
-    assert pace.seconds(short, usual, False) < pace.seconds(long, usual,
-                                                            False) < pace.seconds(long, methods,
-                                                                                  False) < pace.seconds(long,
-                                                                                                        methods, True)
-    assert pace.seconds(long, usual,
-                        False) / len(long) == pytest.approx(pace.seconds(short, usual, False) / len(short))
+    of_short, of_long, of_more, of_all = (pace.seconds(*of) for of in (
+        (short, usual, False), (long, usual, False), (long, methods, False), (long, methods, True)))
+    assert of_short < of_long < of_more < of_all
+    assert of_long / len(long) == pytest.approx(of_short / len(short))
 
 
 def test_songs_that_are_done_already_are_not_counted_in_the_time(folder, tmp_path, monkeypatch):

@@ -346,7 +346,9 @@ import sys
 sys.path.insert(0, sys.argv[1])
 from emotionwave.data.fragments import FormatConfig
 from emotionwave.data.format import format_corpora
-if __name__ == "__main__": format_corpora(sys.argv[2], sys.argv[3], FormatConfig(shard_files=2), labeller=None, workers=int(sys.argv[4]))
+if __name__ == "__main__":
+    format_corpora(sys.argv[2], sys.argv[3], FormatConfig(shard_files=2), labeller=None,
+                   workers=int(sys.argv[4]))
 '''
 
 
@@ -515,7 +517,8 @@ def test_the_shards_open_as_they_are(corpora, tmp_path):
     whole = pd.read_parquet(sorted((tmp_path / 'out').glob('*.parquet')))
     assert whole.tokens.sum() == load_dataset(tmp_path / 'out').tokens.sum()
     duckdb = pytest.importorskip('duckdb')
-    assert duckdb.sql(f"select sum(tokens), count(distinct song) from '{tmp_path}/out/*.parquet'").fetchall()[0] == (whole.tokens.sum(), whole.song.nunique())
+    found = duckdb.sql(f"select sum(tokens), count(distinct song) from '{tmp_path}/out/*.parquet'").fetchall()
+    assert found[0] == (whole.tokens.sum(), whole.song.nunique())
 
 
 def test_a_file_that_breaks_something_unforeseen_is_listed_and_stops_nothing(corpora, tmp_path, monkeypatch):

@@ -62,10 +62,10 @@ def dataset(folder, shards=3):
                    valence=[None, .9, 0.], label_source=[None, 'labeller', 'people'],
                    arousal=[None, None, 1.], arousal_source=[None, None, 'people'])
         pq.write_table(pa.table(row, schema), folder / f'{k}.parquet')
-    (folder / 'dataset.json').write_text(json.dumps(dict(tokens=asdict(TokenConfig()), config={},
-                                                         shards={f'{k}.parquet': 3 for k in range(shards)},
-                                                            corpora={'toys': dict(files=9,
-                                                                                  labels=dict(labeller=3, people=3))})))
+    toys = dict(files=9, labels=dict(labeller=3, people=3))
+    info = dict(tokens=asdict(TokenConfig()), config={}, corpora=dict(toys=toys),
+                shards={f'{k}.parquet': 3 for k in range(shards)})
+    (folder / 'dataset.json').write_text(json.dumps(info))
     return folder
 
 
@@ -150,9 +150,8 @@ def test_labelling_what_format_wrote_stopped_and_resumed_keeps_the_report_right(
             and done['skipped'] == len(about['shards']) // 2 + 1)
     assert ((after.label_source == np.where(open_, 'labeller', 'people')).all()
             and after.valence[open_].between(0, 1).all() and after.arousal[open_].between(0, 1).all())
-    assert before.drop(columns=['valence', 'arousal', 'label_source',
-                                'arousal_source']).equals(after.drop(columns=['valence', 'arousal',
-                                                                              'label_source', 'arousal_source']))
+    labels = ['valence', 'arousal', 'label_source', 'arousal_source']
+    assert before.drop(columns=labels).equals(after.drop(columns=labels))
     assert before[~open_].equals(after[~open_])
     report = read_report(folder)
     assert reported(folder) == counted(folder) and report.info['labelled_by'] == first.fingerprint

@@ -211,7 +211,8 @@ def test_two_versions_last_equally_long():
 def test_long_songs_are_compressed_harder_and_endless_ones_are_silent():
     pytest.importorskip('soundfile')
     page, small = player_html(scale), player_html(scale, budget=30_000)
-    assert len(inside(small)[1]['versions'][0]['sound']) < 30_000 < len(inside(page)[1]['versions'][0]['sound'])
+    in_small, in_page = (len(inside(p)[1]['versions'][0]['sound']) for p in (small, page))
+    assert in_small < 30_000 < in_page
     _, none = inside(player_html(scale, budget=1000))
     assert none['versions'][0]['sound'] is None and 'Too long to be heard' in none['note']
     hours = Song([0, 480 * 7000], [480] * 2, [60, 62], [80] * 2)              # nearly an hour

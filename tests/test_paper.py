@@ -186,7 +186,7 @@ def test_the_loss_by_hand():
     assert one[2].item() == pytest.approx(.5) and one[0].item() == pytest.approx(ce.item() + (.5 + .25) / 2)
 
 def test_the_loss_agrees_with_the_recipe_where_nothing_is_padded():
-    model, (fragments, classes, batch) = fresh().eval(), some(K=2)
+    model, (_, _, batch) = fresh().eval(), some(K=2)
     logits, mu, logvar = model(**{k: v if v is None else v[:1] for k, v in batch.items()})
     target = torch.full((1, logits.shape[1]), 3)
     ours = model.loss(logits, target, mu, logvar, torch.ones(1, 2, dtype=torch.bool))[0]

@@ -1,4 +1,5 @@
-"""The pieces in `samples/` are what `make_samples.py` sets down, and are sound music; their versions, rolls and page belong together."""
+"""The pieces in `samples/` are what `make_samples.py` sets down, and are sound music;
+their versions, rolls and page belong together."""
 import re, shutil, subprocess, sys
 from fractions import Fraction
 from pathlib import Path

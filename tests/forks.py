@@ -1,5 +1,7 @@
-"""Python in fresh processes that needn't import torch again: a server imports once what is slow to import, and
-forks itself for every run, so that each has modules, variables and seeds of its own. Where a system can't fork,
+"""Python in fresh processes that needn't import torch again: a server imports once what is slow to import,
+and
+forks itself for every run, so that each has modules, variables and seeds of its own. Where a system can't
+fork,
 a run starts Python anew and gives the same.
 
     Forks().run('-m', 'emotionwave.cli', '--help', cwd=folder)    # -> subprocess.CompletedProcess
@@ -10,7 +12,8 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 # what the library and its pages import from others; the library itself is imported by each run
 SLOW = ('torch', 'torch._dynamo', 'numpy', 'pandas', 'pyarrow.parquet', 'matplotlib.pyplot', 'symusic',
-        'miditoolkit', 'pretty_midi', 'safetensors.torch', 'threadpoolctl', 'IPython', 'ipywidgets', 'nbdev.test')
+        'miditoolkit', 'pretty_midi', 'safetensors.torch', 'threadpoolctl', 'IPython', 'ipywidgets',
+        'nbdev.test')
 ENV = dict(os.environ, PYTHONPATH=str(ROOT), MPLBACKEND='agg', OMP_NUM_THREADS='1')
 FORKS = hasattr(os, 'fork')
 
@@ -93,13 +96,14 @@ def run_as_main(first, *args):
         runpy.run_path(first, run_name='__main__')
 
 def run_to_the_end(first, *args):
-    "Run, and end as Python ends, but leave what the server has imported as it lies: taking it apart takes a second."
+    """Run, and end as Python ends, but leave what the server has imported as it lies:
+    taking it apart takes a second."""
     status = 0
     try: run_as_main(first, *args)
     except SystemExit as e:
         if isinstance(e.code, str): raise               # Python says it
         status = int(e.code or 0)
-    threading._shutdown()                               # waits for threads, as multiprocessing does in its children
+    threading._shutdown()  # waits for threads, as multiprocessing does in its children
     atexit._run_exitfuncs()
     for file in (sys.stdout, sys.stderr): file.flush()
     os._exit(status)

@@ -131,7 +131,8 @@ def test_a_room_opens_with_a_sentence_and_the_names_that_people_use(room):
     first, *others = syntax(ROOT / 'emotionwave' / room / '__init__.py').body
     assert isinstance(first, ast.Expr) and first.value.value.endswith('.')
     for n in others:
-        assert isinstance(n, ast.ImportFrom) and n.level == 1 and f'{room}.{n.module}' in ORDER, ast.unparse(n)
+        assert isinstance(n, ast.ImportFrom) and n.level == 1, ast.unparse(n)
+        assert f'{room}.{n.module}' in ORDER, ast.unparse(n)
         assert {a.name for a in n.names} <= names_of(f'{room}.{n.module}'), ast.unparse(n)
 
 # Longer than a reader keeps in mind, and why each is in one piece.
@@ -265,7 +266,8 @@ LIGHT = '''
 import sys
 import emotionwave
 first = set(sys.modules)
-import emotionwave.cli, emotionwave.music, emotionwave.sound, emotionwave.player, emotionwave.hearing, emotionwave.data
+import emotionwave.cli, emotionwave.music, emotionwave.sound, emotionwave.player
+import emotionwave.hearing, emotionwave.data
 heavy = {"torch", "sklearn", "matplotlib", "miditok", "music21", "IPython", "ipywidgets", "pandas", "pyarrow",
          "pretty_midi", "nbdev", "fastcore"}
 print(sorted(heavy & first), "numpy" in first, sorted(heavy & set(sys.modules)))
@@ -396,7 +398,8 @@ def test_workflows_run_the_suite_and_the_wheel_on_every_system_and_python_that_i
     yaml = pytest.importorskip('yaml')
     flows = sorted((ROOT / '.github' / 'workflows').glob('*.yml'))
     read = {p.stem: yaml.safe_load(p.read_text('utf-8')) for p in flows}
-    assert read and all({'name', True, 'jobs'} <= set(flow) for flow in read.values())   # YAML reads `on` as true
+    # YAML reads `on` as true
+    assert read and all({'name', True, 'jobs'} <= set(flow) for flow in read.values())
     jobs = read['tests']['jobs']
     settings = ConfigParser(delimiters=['='])
     settings.read(ROOT / 'settings.ini', 'utf-8')
@@ -418,7 +421,8 @@ def test_workflows_ask_for_the_torch_that_the_package_asks_for():
 
 def test_links_of_the_contributing_page_lead_somewhere():
     said = (ROOT / 'CONTRIBUTING.md').read_text('utf-8')
-    for target in re.findall(r'\]\((?!https?://|#|mailto:)([^)#]+)', said): assert (ROOT / target).exists(), target
+    for target in re.findall(r'\]\((?!https?://|#|mailto:)([^)#]+)', said):
+        assert (ROOT / target).exists(), target
 
 def test_a_file_that_is_too_large_or_carries_the_state_of_widgets_is_named(tmp_path, capsys):
     from fit_for_git import MOST, main

@@ -304,10 +304,10 @@ except AttributeError as e: assert "no attribute 'nothing'" in str(e)
 else: raise SystemExit('found what is not there')
 '''
 
-def test_the_names_that_people_use_work_twice_after_every_import_and_help_explains_them(tiny):
+def test_the_names_that_people_use_work_twice_after_every_import_and_help_explains_them(tiny, forks):
     sample = ROOT / 'samples' / 'minuet_in_g.mid'
     given = f'USED, SAMPLE, TINY = {USED}, {str(sample)!r}, {str(tiny)!r}\n'
-    done = subprocess.run([sys.executable, '-c', given + ALL], cwd=ROOT, capture_output=True, text=True)
+    done = forks.run('-c', given + ALL)
     assert done.returncode == 0, done.stderr[-3000:]
 
 def test_the_wheel_holds_models_the_mark_of_types_and_what_pages_need_beside_code(tmp_path):

@@ -109,7 +109,6 @@ def tiny(tmp_path_factory): return make_tiny(tmp_path_factory.mktemp('checkpoint
 @pytest.fixture(scope='session')
 def forks():
     "Runs Python in fresh processes that needn't import torch again."
-    from forks import Forks
-    server = Forks()
-    yield server
-    server.close()
+    from forks import SHARED
+    yield SHARED
+    SHARED.close()

@@ -58,6 +58,9 @@ class Forks:
         self.server = None
 
 
+SHARED = Forks()       # one server is enough for all tests of a process; the first run starts it
+
+
 def serve():
     "Fork for every job that comes; gives the job in the child, `None` in the server when there are no more."
     answers = os.fdopen(os.dup(1), 'w')

@@ -187,7 +187,7 @@ def test_pages_and_modules_that_are_named_anywhere_exist():
                   if n not in known]
     assert not wrong, sorted(set(wrong))
 
-# a path of somebody's machine, an address in memory, or a name that pandas draws for a styled table at each run:
+# a path of somebody's machine, an address in memory, or a name that pandas draws anew for a styled table:
 # what a rerun would change; `set_uuid` names a table for good
 MACHINE = re.compile(r'(?<![\w.<])(?:/(?:home|root|Users|work|tmp|mnt|media|workspace|var/folders)/'
                      r'|/opt/(?!homebrew)|[A-Z]:\\\\?Users)[\w./-]*'
@@ -305,10 +305,10 @@ except AttributeError as e: assert "no attribute 'nothing'" in str(e)
 else: raise SystemExit('found what is not there')
 '''
 
-def test_the_names_that_people_use_work_twice_after_every_import_and_help_explains_them(tiny):
+def test_the_names_that_people_use_work_twice_after_every_import_and_help_explains_them(tiny, forks):
     sample = ROOT / 'samples' / 'minuet_in_g.mid'
     given = f'USED, SAMPLE, TINY = {USED}, {str(sample)!r}, {str(tiny)!r}\n'
-    done = subprocess.run([sys.executable, '-c', given + ALL], cwd=ROOT, capture_output=True, text=True)
+    done = forks.run('-c', given + ALL)
     assert done.returncode == 0, done.stderr[-3000:]
 
 def test_the_wheel_holds_models_the_mark_of_types_and_what_pages_need_beside_code(tmp_path):

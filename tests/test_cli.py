@@ -7,6 +7,7 @@ from emotionwave.cli import build_parser, main
 from emotionwave.music.song import Song
 from emotionwave.music.read import read_song
 sys.path.insert(0, str(Path(__file__).parent))
+from forks import SHARED
 from test_midi import events, meter, midi, off, on, TWO, END
 
 pytestmark = pytest.mark.slow  # starts processes that import torch, or trains
@@ -15,8 +16,7 @@ ROOT = Path(__file__).parent.parent
 SAMPLES = ROOT / 'samples'
 ENV = dict(os.environ, PYTHONPATH=str(ROOT), OMP_NUM_THREADS='1')
 
-def run(*args, cwd, **how):
-    return subprocess.run([sys.executable, '-m', 'emotionwave.cli', *map(str, args)], cwd=cwd, env=ENV, capture_output=True, text=True, timeout=300, **how)
+def run(*args, cwd): return SHARED.run('-m', 'emotionwave.cli', *args, cwd=cwd)
 
 def names(folder): return sorted(str(p.relative_to(folder)) for p in Path(folder).rglob('*'))
 
@@ -349,7 +349,7 @@ def tune(seed, bars=16):
 def test_format_train_transfer_listen_and_evaluate_work_one_after_the_other(command, here, monkeypatch):
     import torch
     monkeypatch.setattr(torch, 'set_num_threads', lambda n: None)              # stay at one thread, which a busy machine can't slow down much
-    small = ['--set', 'd_model=32', 'heads=2', 'encoder_layers=1', 'decoder_layers=2', 'latent=8']   # the default network takes a minute a step here
+    small = ['--set', 'd_model=32', 'heads=2', 'encoder_layers=1', 'decoder_layers=2', 'latent=8', 'batch_tokens=1500', 'threads=1']   # the default network takes a minute a step here
     (here / 'midi').mkdir()
     for i in range(24): tune(i).save(here / f'midi/{i:02}.mid')
     status, out, err = command('format', 'midi', '--output', 'data', '--workers', 1)

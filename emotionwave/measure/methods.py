@@ -13,7 +13,8 @@ from ..files.models import MODELS
 from ..music.song import Song
 from ..learn.checkpoint import checkpoint_id, default_checkpoint, load_checkpoint
 from ..generate.keep import keeps_of
-from ..generate.versions import CANDIDATES, PRESSED, load_decoder, write_versions
+from ..generate.wishes import PRESSED
+from ..generate.versions import CANDIDATES, load_decoder, write_versions
 from .baselines import copy_rule, full_rule, swap_rule
 
 # %% ../../nbs/235_measure.methods.ipynb #00000006

@@ -14,7 +14,8 @@ from ..music.song import Song, need_notes, unlap
 from ..music.convert import to_symusic
 from ..sound.synth import ADVICE, TAIL_S, render, synth_name
 from ..sound.files import QUALITIES, RATE, encode_mp3, encode_wav
-from .roll import beat_grid, changed, draw, png
+from ..music.account import changed
+from .roll import beat_grid, draw, png
 
 # %% ../../nbs/101_player.player.ipynb #00000005
 def _notes(song, mark):

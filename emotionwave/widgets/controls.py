@@ -8,7 +8,8 @@ __all__ = ['need_ipywidgets', 'Controls']
 # %% ../../nbs/283_widgets.controls.ipynb #00000002
 import random
 from ..generate.keep import KEEPS
-from ..generate.versions import CANDIDATES, PRESSED
+from ..generate.wishes import PRESSED
+from ..generate.versions import CANDIDATES
 from .words import failure_text, head_html, said_html
 
 # %% ../../nbs/283_widgets.controls.ipynb #00000005

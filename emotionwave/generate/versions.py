@@ -18,7 +18,7 @@ from ..music.song import only, Song, unlap
 from ..music.read import as_song
 from ..music.keys import find_key, Key
 from ..music.tokens import Tokenizer
-from ..music.similarity import chroma_likeness, sim_chr, sim_grv
+from ..music.similarity import chroma_likeness, register, sim_chr, sim_grv, strokes
 from ..music.account import account_of, changed, moved_by_octaves, sentence_of, Told, version_key
 from ..networks.vae import condition_row, EmotionVAE
 from ..learn.checkpoint import checkpoint_id, default_checkpoint, load_checkpoint
@@ -218,13 +218,15 @@ class Result:
     def figures(self)->dict:
         """What became of the piece: `valence` (before, after) as the listener hears it, the classifier that
         labels your own files and had no part in choosing notes; `key` (before, after); `sim_chr` and
-        `sim_grv`, how alike are the pitch classes and the onsets of each bar, 0 to 1; `notes` (before,
+        `sim_grv`, how alike are the pitch classes and the onsets of each bar, `strokes`, how many of them
+        are shared, and `register`, how many notes are within that of their bar, all 0 to 1; `notes` (before,
         after). Worked out when first asked for."""
         both = self.source, self.song
         heard = tuple(hear(list(both)).valence.tolist())
         keys = str(self.key), str(version_key(*both, self.key))
         return dict(valence=heard, key=keys if len(self.source) else (None, None),
-                    sim_chr=float(sim_chr(*both)), sim_grv=float(sim_grv(*both)), notes=tuple(map(len, both)))
+                    sim_chr=sim_chr(*both), sim_grv=sim_grv(*both), strokes=strokes(*both),
+                    register=register(*both), notes=tuple(map(len, both)))
 
     @property
     def line(self)->str:
@@ -232,10 +234,10 @@ class Result:
         figures = self.figures
         def shown(p):
             return '?' if np.isnan(p) else f'{p:.2f}'  # fewer than eight notes have no valence
-        before, after, harmony, rhythm = map(shown,
-                                             (*figures['valence'], figures['sim_chr'], figures['sim_grv']))
-        return (f'heard {before} → {after} · harmony {harmony} and rhythm {rhythm} alike · '
-                f'seed {self.seed}')
+        before, after = map(shown, figures['valence'])
+        named = dict(harmony='sim_chr', rhythm='sim_grv', strokes='strokes', register='register')
+        alike = ', '.join(f'{name} {shown(figures[figure])}' for name, figure in named.items())
+        return f'heard {before} → {after} · alike: {alike} · seed {self.seed}'
 
     @cached_property
     def account(self)->list:
@@ -371,7 +373,7 @@ def write_versions(
     out = []
     for bars_of_ids, version, v, alike in zip(written, writing.versions, wanted, writing.alike):
         made, moves = writing.finish(np.concatenate(bars_of_ids), version)
-        applied = tuple(sorted(writing.applied)) + moves
+        applied = tuple(dict.fromkeys((*sorted(writing.applied), *moves)))
         out.append(Result(made, song, v, key, seed, applied, *asked_for, alike))
     return out
 
@@ -379,7 +381,8 @@ def _begin(song, key, tokenizer, wanted, keep, asked, *settings):
     "Read the piece as the decoder needs it, and spread what was asked for over its bars."
     read = readable_meter(song)
     encoded = tokenizer.encode(read, key.tonic)
-    part, over = Part.of(encoded, tokenizer, read, key), (len(read.bar_ticks()) - 1, len(encoded))
+    part = Part.of(encoded, tokenizer, read, key, line=song.bar_ticks())
+    over = len(read.bar_ticks()) - 1, len(encoded)
     kept = Keep(read, part, tokenizer, key.tonic, keep)
     classes = {name: spread(c, *over).round().astype(int) for name, c in asked.items()}
     return Writing(song, tokenizer, encoded, part, kept, key, classes, [spread(v, *over) for v in wanted],

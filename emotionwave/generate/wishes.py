@@ -149,4 +149,4 @@ def left_to_try(
     if strength < PRESSED: ways.append(f'strength {PRESSED if strength else 1:g}')
     if less is not None and strength: ways.append(f'likeness {less:g}')
     if keep: ways.append('keeping less')
-    return ' or '.join(ways)
+    return ' or '.join([', '.join(ways[:-1])] * (len(ways) > 1) + ways[-1:])

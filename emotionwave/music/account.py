@@ -157,8 +157,10 @@ def _lengths(song, new):
 
 
 # %% ../../nbs/035_music.account.ipynb #0000000e
-def _hands(song, new, by, gone, others):
-    "Hands that are fuller or thinner: notes that both have are in no doubt."
+def _hands(song, new, by, strokes, gone, others):
+    "Hands that are fuller or thinner: only strokes that have more notes or fewer are looked at."
+    before, after = strokes.tally(gone, others)
+    gone, others = gone & (before != after)[strokes.old], others & (before != after)[strokes.new]
     right, now = right_hand(song), hand_of(song, new, by)
     two = right.any() and not right.all()
     hands = {'right hand': (right, now), 'left hand': (~right, ~now)} if two else {'': (gone, others)}
@@ -195,7 +197,7 @@ def account_of(
     others, gone = changed(new, song)
     key = find_key(song) if key is None else key
     return [*_key(song, new, key), *_playing(song, new), *_register(song, new, by), *_lengths(song, new),
-            *_hands(song, new, by, gone, others), *_strokes(strokes),
+            *_hands(song, new, by, strokes, gone, others), *_strokes(strokes),
             *_pitches(song, strokes, gone, others)]
 
 def sentence_of(

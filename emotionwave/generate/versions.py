@@ -241,7 +241,7 @@ class Result:
 
     @cached_property
     def account(self)->list:
-        "What was done to the piece, as a list of (what, words): only what changed, and what was kept by wish."
+        "What was done to the piece, as a list of (what, words): what changed, and what was kept by wish."
         told = account_of(self.source, self.song, self.key)
         if not self.keep: return told
         told = [t for t in told if t.what != 'tune' or 'melody' not in self.keep]

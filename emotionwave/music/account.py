@@ -15,7 +15,7 @@ from .hands import kept_notes, right_hand
 
 # %% ../../nbs/035_music.account.ipynb #00000005
 CLOSE = 24                 # of a quarter: onsets no further apart than such a part are one stroke
-MOVES = 0, -12, 12, -24, 24    # semitones by which a whole version may lie elsewhere; the first of equals counts
+MOVES = 0, -12, 12, -24, 24    # semitones by which a whole version may lie elsewhere; of equals the first
 _APART = np.iinfo(np.int32).max * 4.    # more ticks than any song has: keeps pitches apart on one line
 
 def _lacking(places, others, step):

@@ -114,7 +114,8 @@ class Controls:
                                  tooltip='How many notes are to sound at a time')
         self.candidates = _count(w, 'Candidates', CANDIDATES, 1, 16)
         self.seed = _count(w, 'Seed', 0, 0, 2**31 - 1)
-        self.dice = _button(w, 'Another', 'Draw another seed, for another version', dict(width='92px'))
+        tip = 'Write another version: with another seed, and less likeness until the music differs'
+        self.dice = _button(w, 'Another', tip, dict(width='92px'))
         self.go = _button(w, 'Transfer', 'Write the new version', dict(flex='1 1 120px', width='auto'))
         self.cancel = _button(w, 'Cancel', 'Stop writing', dict(width='92px'), disabled=True)
         self.progress, self.said = w.HTML(), w.HTML(said_html(''))
@@ -137,11 +138,10 @@ class Controls:
         "Let buttons set what they name."
         self.sad.on_click(lambda button: self.valence.set_trait('value', 0.))
         self.happy.on_click(lambda button: self.valence.set_trait('value', 1.))
-        self.dice.on_click(self._draw_seed)
         self.valence.observe(self._light, 'value')
         self._light()
 
-    def _draw_seed(self, button=None):
+    def draw_seed(self)->None:
         "Set another seed, which no seed of ours decides."
         self.seed.value = random.SystemRandom().randrange(1, 10000)
 

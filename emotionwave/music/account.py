@@ -54,10 +54,12 @@ def changed(
     """Find the notes that two versions of a piece don't share. Where one lies octaves from the other as a
     whole, notes that moved with it are shared, and so are those that stayed."""
     here, there, step = _places(song, other)
-    new, gone = _lacking(here, there, step), _lacking(there, here, step)
-    if by := moved_by_octaves(song, other):
-        moved = there + by * _APART
-        new, gone = new & _lacking(here, moved, step), gone & _lacking(moved, here, step)
+    by = moved_by_octaves(song, other)
+    moved = there + by * _APART
+    new, gone = _lacking(here, moved, step), _lacking(moved, here, step)
+    if by:                                                # of those that are left, some stayed
+        left, right = here[new], there[gone]
+        new[new], gone[gone] = _lacking(left, right, step), _lacking(right, left, step)
     return new, gone
 
 # %% ../../nbs/035_music.account.ipynb #00000009

@@ -420,7 +420,7 @@ def test_the_model_at_other_strengths_and_the_originals_network_are_measured_bes
     with pytest.raises(ValueError, match="has no setting \\['strenght'\\]; it has only seed"): methods_of(tmp_path / 'paper', dict(strenght=3))
     assert methods_of(tmp_path / 'paper', dict(seed=3))['model'].seed == 3
 
-@pytest.mark.parametrize('wrong, says', [(dict(strengths=(.5, 11)), 'strengths must be from 0 to 1.5, from which on nothing more is done, got 11'), (dict(strengths=(float('nan'),)), 'strengths must be'),
+@pytest.mark.parametrize('wrong, says', [(dict(strengths=(.5, 11)), 'strengths must be from 0 to 1.5, got 11'), (dict(strengths=(float('nan'),)), 'strengths must be'),
                                          (dict(strengths=(2,)), 'strengths must be'), (dict(strengths=(-.1,)), 'strengths must be'), (dict(settings=dict(candidates=99)), 'candidates must be a whole number from 1 to 64, got 99')])
 def test_settings_that_make_no_sense_are_refused_before_anything_is_written(wrong, says, folder, tiny, tmp_path):
     with pytest.raises(ValueError, match=says): evaluate_folder(folder, tmp_path / 'r', model=tiny, **wrong)

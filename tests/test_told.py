@@ -1,4 +1,5 @@
 "What is said of a version: computed from the notes alone, true, in plain words, and short."
+from html import unescape
 from pathlib import Path
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from emotionwave.music.keys import find_key
 from emotionwave.music.modes import swap_mode
 from emotionwave.music.read import read_song
 from emotionwave.music.song import Song, only
+from emotionwave.player.player import player_html
 from emotionwave.player.roll import draw
 
 SAMPLES = Path(__file__).parent.parent / 'samples'
@@ -149,6 +151,12 @@ def test_a_picture_marks_what_changed_but_for_the_octave():
     new = MINUET.replace(pitch=MINUET.pitch - 12 + (np.arange(len(MINUET)) == 5))
     legend = [text.get_text() for text in draw(new, other=MINUET).get_legend().get_texts()]
     assert legend == [f'kept {len(MINUET) - 1}', 'new 1', 'gone 1']
+
+def test_a_player_marks_what_changed_but_for_the_octave_and_outlines_where_the_version_lies():
+    new = MINUET.replace(pitch=MINUET.pitch - 12 + (np.arange(len(MINUET)) == 5))
+    page = unescape(player_html((MINUET, new), sound=False))
+    assert '"moved":-12,' in page and page.count(', 1 of them not in the other version') == 2
+    assert '"moved":0,' in unescape(player_html((MINUET, MINUET), sound=False)) and '"moved":0,' in unescape(player_html(MINUET, sound=False))
 
 
 # ---- one ear

@@ -79,6 +79,11 @@ def conditions_of(
     return torch.stack([torch.stack(given), torch.stack(without)])
 
 # %% ../../nbs/189_generate.versions.ipynb #00000009
+def _between(song, first, last):
+    "Take what a candidate has of some bars; its own may end before the last of them."
+    last = min(last, len(song.bar_ticks()) - 1)
+    return song.bars(first, last) if first < last else Song()
+
 def _all_alike(candidates):
     "Tell whether candidates, lists of bars of ids, are the same."
     first, *others = [np.concatenate(c) for c in candidates]
@@ -166,7 +171,7 @@ class Writing:
         head = [i for k in range(start) for i in part.opening[k]]
         songs = [self.sketch(np.concatenate([head, *c]), version)
                  for cs, version in zip(candidates, self.versions) for c in cs]
-        p = load_labeller().predict([s.bars(start, last) if len(s) else s for s in songs])
+        p = load_labeller().predict([_between(s, start, last) for s in songs])
         p = np.nan_to_num(p, nan=.5).reshape(len(candidates), -1)
         tables = [[self.tokenizer.notes(np.concatenate(c[first - start:])) for c in cs] for cs in candidates]
         like = np.array([[chroma_likeness(old, new, part.lowest) for new in news] for news in tables])

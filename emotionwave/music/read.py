@@ -81,7 +81,7 @@ def _jumps(data):
     second = first & second
     third = second & third
     time = first + second.view(np.uint8) + third + np.uint8(1)
-    jump = size[np.arange(count) + time]
+    jump = size.take(np.arange(count) + time, mode='clip')
     jump += time * (jump > 0)
     jump[third & fourth] = 0
     return jump, time
@@ -108,10 +108,10 @@ def _places(data, jump, start, stop):
     """Jump through tracks: where their events begin, how many each has, and where its end of track stands;
     `None` where that needs care."""
     jump[stop] = 0
-    levels, far, here = [], jump.astype(np.uint16), np.arange(len(jump), dtype=np.int32)
+    levels, far, here = [], jump.astype(np.uint16), np.arange(len(jump))
     for _ in range(3):  # so that Python jumps over eight events at once, or up to one that needs care
         levels.append(far)
-        far = far + far[np.minimum(here + far, len(far) - 1)]
+        far = far + far.take(here + far, mode='clip')
     far, stops, ends = memoryview(far), array('i'), []
     for i, end in zip(start.tolist(), stop.tolist()):
         while i < end:
@@ -358,6 +358,7 @@ def _in_turn(events, said, tpq):
 
 def _by_group(columns, group, groups):
     "Columns of each of some groups, in their order."
+    if len(groups) == 1: return [columns]
     order = np.argsort(group, kind='stable')
     first, last = (np.searchsorted(group[order], groups, side) for side in ('left', 'right'))
     return [columns[:, order[a:b]] for a, b in zip(first.tolist(), last.tolist())]

@@ -93,13 +93,14 @@ def _sources(new, old, twin):
             source[k] = every[goal]
     return source
 
-def _cut_short(new, track):
-    "Notes (N,) that end where another track strikes their key again."
-    order = np.lexsort((new.onset, new.pitch))
+def _struck_while_held(song, track):
+    "Notes (N,) whose key another track strikes before they end, or just as they end."
+    order = np.lexsort((song.onset, song.pitch))
     here, after = order[:-1], order[1:]
-    cut = ((new.pitch[here] == new.pitch[after]) & (new.onset[here] + new.duration[here] == new.onset[after])
-           & (track[here] != track[after]))
-    return np.isin(np.arange(len(new)), here[cut])
+    end = song.onset + song.duration
+    struck = ((song.pitch[here] == song.pitch[after]) & (track[here] != track[after])
+              & (song.onset[here] < song.onset[after]) & (song.onset[after] <= end[here]))
+    return np.isin(np.arange(len(song)), here[struck])
 
 def hand_out(
     new:Song,          # a version, its notes as one piano plays them
@@ -113,7 +114,8 @@ def hand_out(
     twin[order[:-1]] = key[order[:-1]] == key[order[1:]]
     source = _sources(new, old, twin)
     track = old.track[source]
-    duration = np.where(_cut_short(new, track), np.maximum(old.duration[source], new.duration), new.duration)
+    cut_short = _struck_while_held(new, track) & _struck_while_held(old, old.track)[source]
+    duration = np.where(cut_short, np.maximum(old.duration[source], new.duration), new.duration)
     # twins on other tracks
     made = dict(zip(key[source].tolist(), range(len(new))))
     more = [(k, made[key[k]]) for k in np.flatnonzero(twin).tolist() if key[k] in made]

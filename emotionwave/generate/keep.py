@@ -52,10 +52,11 @@ class Keep:
         self.end = np.searchsorted(self.key, np.arange(1, len(part.opening) + 1) * PLACE * KEY)
         self.pitches = tokenizer.first[VELOCITY] - tokenizer.first[PITCH]
         self.may = self._harmony() if 'harmony' in keep else None
-        self.place, self.size = self._strokes() if 'rhythm' in keep else (None, None)
         said, (low, high) = song.pitch + shift(tonic), tokenizer.config.pitch_range
         self.beyond = (said < low) | (said > high)  # notes that the tokens can't say stay as they are
         self.mask = self.mask | self.beyond
+        onset, _, tick = places_of(song, tokenizer)
+        self.tick = tick[np.searchsorted(onset, song.onset)]                  # (N,) of each note, on the grid
 
     @staticmethod
     def key_of(notes): return (notes[:, 0] * PLACE + notes[:, 1]) * KEY + notes[:, 2]
@@ -68,21 +69,6 @@ class Keep:
         np.minimum.at(low, bar, pitch)
         every = np.arange(self.pitches)
         return own[:, every % 12] & (every >= low[:, None])
-
-    def _strokes(self):
-        """Places that are struck, rising, and how many notes each needs so that every
-        onset there can have one."""
-        onset, at = places_of(self.song, self.tokens)
-        written = np.isin(at @ [PLACE, 1], self.part.notes[:, :2] @ [PLACE, 1])
-        # notes that the tokens can't say, beyond a piano's, stay as they are
-        self.mask = self.mask | np.isin(self.song.onset, onset[~written])
-        onset, at = onset[written], at[written]
-        kept = np.isin(onset, self.song.onset[self.mask])
-        place = at @ [PLACE, 1]
-        every = np.unique(place)
-        size = lambda p: np.bincount(np.searchsorted(every, p), minlength=len(every))
-        self.ticks = {p: (onset[(place == p) & ~kept], onset[place == p]) for p in every.tolist()}
-        return every, size(place[~kept]) + size(self.key[np.isin(self.key // KEY, every)] // KEY)
 
     def free(self, first, last, whole):
         """Keys (steps, P) that may be struck at each step of some bars: none that a kept note holds down;
@@ -125,17 +111,6 @@ class Keep:
             other = np.append(kept.onset[np.isin((kept.pitch - pc) % 12, (1, 11))], np.iinfo(np.int64).max)
             end[mine] = np.minimum(end[mine], other[np.searchsorted(other, new.onset[mine], 'right')])
         return new.replace(duration=end - new.onset)
-
-    def strike(self, new, quantised):
-        """Give new notes, which stand on the grid, the onsets that the input has at their places: all of
-        them, from low to high."""
-        onset, tick = new.onset.copy(), dict(zip(np.unique(quantised.onset).tolist(), self.ticks.values()))
-        for at in np.unique(new.onset):
-            here = np.flatnonzero(new.onset == at)
-            free, every = tick.get(int(at), (None, [at]))
-            use = free if free is not None and len(free) else every
-            onset[here] = np.asarray(use)[np.arange(len(here)) * len(use) // len(here)]
-        return new.replace(onset=onset)
 
     def put_back(self, new):
         """Lay the notes that are kept beside new ones, as the input has them; new ones give way where both

@@ -340,10 +340,10 @@ def cut(
     bars = bar_ticks(song)
     n = len(bars) - 1
     last = n if last is None else last
-    if not 0 <= first < last or first >= n:
+    if not 0 <= first < last <= n:
         raise ValueError(f'bars {first}:{last} of a song of {n} bars; give bars from 0 to {n}, '
                          'the first below the last')
-    lo, hi = bars[first], bars[min(last, n)]
+    lo, hi = bars[first], bars[last]
     keep = slice(*np.searchsorted(song.onset, [lo, hi]))
     onset, duration = song.onset[keep] - lo, song.duration[keep]
     tempo_tick, tempo_bpm = _map_from(song.tempo_tick, lo, song.tempo_bpm)

@@ -2,7 +2,8 @@ import json, re
 from pathlib import Path
 import numpy as np, pandas as pd, pytest
 from emotionwave.music.song import Song
-from emotionwave.music.read import read_song, save
+from emotionwave.music.read import read_song
+from emotionwave.music.write import save
 from emotionwave.music.keys import find_key, Key
 from emotionwave.hearing.classifiers import BARLESS, load_opinion
 from emotionwave.measure.figures import bar_figures, diversity, heard_moved, judge_song, same_strokes

@@ -11,7 +11,7 @@ from html import escape
 import numpy as np
 from ..files.assets import asset
 from ..music.song import Song, need_notes
-from ..music.read import midi_bytes
+from ..music.write import midi_bytes
 from ..sound.synth import ADVICE, TAIL_S, render, synth_name
 from ..sound.files import QUALITIES, RATE, encode_mp3, encode_wav
 from ..music.account import changed, moved_by_octaves

@@ -18,7 +18,7 @@ from ..music.song import only, Song, unlap
 from ..music.read import as_song
 from ..music.keys import find_key, Key
 from ..music.tokens import Tokenizer
-from ..music.similarity import chroma_likeness, sim_chr, sim_grv
+from ..music.similarity import chroma_likeness, register, sim_chr, sim_grv, strokes
 from ..networks.vae import condition_row, EmotionVAE
 from ..learn.checkpoint import checkpoint_id, default_checkpoint, load_checkpoint
 from ..player.player import show
@@ -205,15 +205,16 @@ class Result:
     def figures(self)->dict:
         """What became of the piece: `valence` (before, after) as the listener hears it, the classifier that
         labels your own files and had no part in choosing notes; `key` (before, after); `sim_chr` and
-        `sim_grv`, how alike are the pitch classes and the onsets of each bar, 0 to 1; `notes` (before,
-        after). Worked out when first asked for."""
+        `sim_grv`, how alike are the pitch classes and the onsets of each bar, 0 to 1; `strokes`, how many
+        onsets are the input's and no others, 0 to 1; `register`, how many notes are within what their bar
+        had, 0 to 1; `notes` (before, after). Worked out when first asked for."""
         both = self.source, self.song
         heard = tuple(round(float(p), 3) for p in load_listener().predict(list(both)))
         new = find_key(self.song)
         new = new if new.tonic == self.key.tonic else self.key  # a version has its input's tonic
         keys = tuple(map(str, (self.key, new))) if len(self.source) else (None, None)
         return dict(valence=heard, key=keys, sim_chr=float(sim_chr(*both)), sim_grv=float(sim_grv(*both)),
-                    notes=tuple(map(len, both)))
+                    strokes=strokes(*both), register=register(*both), notes=tuple(map(len, both)))
 
     @property
     def line(self)->str:
@@ -223,7 +224,7 @@ class Result:
             return '?' if np.isnan(p) else f'{p:.2f}'  # fewer than eight notes have no valence
         keys = ' → '.join(dict.fromkeys(filter(None, figures['key'])))
         before, after, harmony, rhythm = map(shown,
-                                             (*figures['valence'], figures['sim_chr'], figures['sim_grv']))
+                                             (*figures['valence'], figures['sim_chr'], figures['strokes']))
         return (f"{keys}{' · ' * bool(keys)}heard {before} → {after} · harmony {harmony} and rhythm {rhythm} "
                 f"alike · seed {self.seed}")
 

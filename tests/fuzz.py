@@ -11,7 +11,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 SECONDS, MEMORY = 2, 1 << 30                                                    # what one file may take: computing time and more memory than before
 HANG = 30                                                                       # seconds on the clock after which a process is ended; more, since machines are busy
-SUFFIXES = ('.mid', '.midi')
+SUFFIXES = ('.mid', '.midi', '.kar', '.rmi')
 
 
 # ---- mutants
@@ -154,13 +154,15 @@ def make_whole_way():
         assert tokens.decode(bars) == tokens.quantise(song, key.tonic), 'tokens read back are not what quantise says'
         measured = describe(song)
         assert all(np.isfinite(v) or np.isnan(v) for v in measured.values())
-        flat = unlap(song)
+        flat = unlap(song, by_track=True)
         song.save(path)
         again = read_song(path)
         for name in ('onset', 'duration', 'pitch', 'velocity', 'tempo_tick', 'tempo_bpm', 'meter_tick', 'meter_num', 'meter_den'):
             assert np.array_equal(getattr(again, name), getattr(flat, name)), f'{name} differs after saving'
         pedal = lambda s: sorted(zip(s.pedal_tick.tolist(), s.pedal_value.tolist()))
         assert pedal(again) == pedal(song) and again.tpq == song.tpq, 'pedal or resolution differs after saving'
+        again.save(path)
+        assert read_song(path) == again, 'tracks, keys or words differ after saving'
     return whole_way
 
 def child(folders, seed):

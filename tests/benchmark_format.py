@@ -152,7 +152,7 @@ def attributes_and_key(data, count=6):
 
 # ---- the command
 
-RUN = """
+RUN = '''
 import json, resource, sys
 from emotionwave.cli import main
 if __name__ == '__main__':
@@ -160,7 +160,7 @@ if __name__ == '__main__':
     usage = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     cpu_s = sum(u.ru_utime + u.ru_stime for u in usage)
     print(json.dumps([cpu_s, [u.ru_maxrss / 1024 for u in usage]]))
-"""
+'''
 
 
 def free():

@@ -1,4 +1,5 @@
-"""Measure how many fragments of eight bars a second the classifiers hear: python tests/benchmark_valence.py [processes, 2 by default]."""
+"""Measure how many fragments of eight bars a second the classifiers hear:
+python tests/benchmark_valence.py [processes, 2 by default]."""
 import os, sys, time
 os.environ.setdefault('OMP_NUM_THREADS', '1')
 from multiprocessing import get_context

@@ -1,4 +1,5 @@
-"""What all test files share: a tiny untrained checkpoint, one thread, which is fastest for it and fair on a busy
+"""What all test files share: a tiny untrained checkpoint, one thread, which is fastest for it and fair on a
+busy
 machine, and which tests are fast: those of files that need no torch."""
 import ast, os, sys
 from functools import lru_cache
@@ -69,14 +70,20 @@ def pytest_collection_modifyitems(items):
         if not (slow or starts_torch or needs_torch(item.path)): item.add_marker('fast')
     items.sort(key=lambda item: item.get_closest_marker('browser') is None)
 
+class NoTorch:
+    "Stands before Python's own finders: with `-m fast` there is no torch, here or elsewhere."
+    @staticmethod
+    def find_spec(name, path=None, target=None):
+        if name == 'torch': raise ImportError('this test imports torch, so it is not fast: mark it slow')
+
+def pytest_configure(config):
+    if config.option.markexpr == 'fast': sys.meta_path.insert(0, NoTorch)
+
 @pytest.fixture(autouse=True)
-def one_thread(request):
-    before = 'torch' in sys.modules
+def one_thread():
     yield
-    if 'torch' not in sys.modules: return
-    if request.config.option.markexpr == 'fast' and not before:
-        pytest.fail('this test imported torch, so it is not fast: mark it slow')
-    sys.modules['torch'].set_num_threads(1)  # training sets what its configuration says
+    # training sets what its configuration says
+    if 'torch' in sys.modules: sys.modules['torch'].set_num_threads(1)
 
 # ---- fixtures
 
@@ -102,7 +109,6 @@ def tiny(tmp_path_factory): return make_tiny(tmp_path_factory.mktemp('checkpoint
 @pytest.fixture(scope='session')
 def forks():
     "Runs Python in fresh processes that needn't import torch again."
-    from forks import Forks
-    server = Forks()
-    yield server
-    server.close()
+    from forks import SHARED
+    yield SHARED
+    SHARED.close()

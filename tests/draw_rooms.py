@@ -47,7 +47,8 @@ def house():
         holds.setdefault(room, []).append(name)
         needs.setdefault(room, set()).update(rooms_in(file_of(module), room))
     holds['cli'] = ['the command']
-    needs['cli'] = {r for p in (ROOT / 'emotionwave' / 'cli').glob('*.py') for r in rooms_in(p, 'cli')} & set(holds)
+    needs['cli'] = ({r for p in (ROOT / 'emotionwave' / 'cli').glob('*.py') for r in rooms_in(p, 'cli')}
+                    & set(holds))
     return holds, needs
 
 

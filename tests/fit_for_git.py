@@ -11,7 +11,8 @@ MOST = 24 * 10**6              # bytes
 def fault(path):
     "What is wrong with a file, or `None`."
     size = path.stat().st_size
-    if size > MOST: return f'{size / 10**6:.1f} MB, more than {MOST // 10**6} MB; make it smaller, or leave it out'
+    if size > MOST:
+        return f'{size / 10**6:.1f} MB, more than {MOST // 10**6} MB; make it smaller, or leave it out'
     if path.suffix != '.ipynb': return None
     notebook = json.loads(path.read_text('utf-8'))
     if 'widgets' not in notebook.get('metadata', {}): return None

@@ -1,16 +1,19 @@
-"""Python in fresh processes that needn't import torch again: a server imports once what is slow to import, and
-forks itself for every run, so that each has modules, variables and seeds of its own. Where a system can't fork,
+"""Python in fresh processes that needn't import torch again: a server imports once what is slow to import,
+and
+forks itself for every run, so that each has modules, variables and seeds of its own. Where a system can't
+fork,
 a run starts Python anew and gives the same.
 
     Forks().run('-m', 'emotionwave.cli', '--help', cwd=folder)    # -> subprocess.CompletedProcess
 """
-import atexit, json, os, runpy, signal, subprocess, sys, tempfile, types
+import atexit, gc, json, os, runpy, signal, subprocess, sys, tempfile, threading, types
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 # what the library and its pages import from others; the library itself is imported by each run
 SLOW = ('torch', 'torch._dynamo', 'numpy', 'pandas', 'pyarrow.parquet', 'matplotlib.pyplot', 'symusic',
-        'miditoolkit', 'pretty_midi', 'safetensors.torch', 'threadpoolctl', 'IPython', 'ipywidgets', 'nbdev.test')
+        'miditoolkit', 'pretty_midi', 'safetensors.torch', 'threadpoolctl', 'IPython', 'ipywidgets',
+        'nbdev.test')
 ENV = dict(os.environ, PYTHONPATH=str(ROOT), MPLBACKEND='agg', OMP_NUM_THREADS='1')
 FORKS = hasattr(os, 'fork')
 
@@ -55,11 +58,15 @@ class Forks:
         self.server = None
 
 
+SHARED = Forks()       # one server is enough for all tests of a process; the first run starts it
+
+
 def serve():
     "Fork for every job that comes; gives the job in the child, `None` in the server when there are no more."
     answers = os.fdopen(os.dup(1), 'w')
     os.dup2(2, 1)                                       # what an import prints is no answer
     for name in SLOW: __import__(name)
+    gc.freeze()                                         # or each child's garbage collector copies all of it
     while line := sys.stdin.readline():
         child = os.fork()
         if not child: return json.loads(line)
@@ -91,6 +98,19 @@ def run_as_main(first, *args):
         sys.argv, sys.path[0] = [first, *args], str(Path(first).parent)
         runpy.run_path(first, run_name='__main__')
 
+def run_to_the_end(first, *args):
+    """Run, and end as Python ends, but leave what the server has imported as it lies:
+    taking it apart takes a second."""
+    status = 0
+    try: run_as_main(first, *args)
+    except SystemExit as e:
+        if isinstance(e.code, str): raise               # Python says it
+        status = int(e.code or 0)
+    threading._shutdown()  # waits for threads, as multiprocessing does in its children
+    atexit._run_exitfuncs()
+    for file in (sys.stdout, sys.stderr): file.flush()
+    os._exit(status)
+
 if __name__ == '__main__':
     job = serve()
-    if job is not None: run_as_main(*become(job))
+    if job is not None: run_to_the_end(*become(job))

@@ -1,8 +1,11 @@
 """What versions of public scores break: strokes, register, rubbing and key, in every meter of ASAP.
 
-python tests/measure_laws.py [--corpora ../shared/data] [--output tests/laws.json] [--row NAME] [--scores 100] [--workers 2]
-A script, not a test. It takes an excerpt of eight bars from each score, plays it sadder and happier, and counts faults.
-Rare meters come first. A row that is in the output already isn't made again, so that rows of earlier versions stay."""
+python tests/measure_laws.py [--corpora ../shared/data] [--output tests/laws.json] [--row NAME] [--scores
+100] [--workers 2]
+A script, not a test. It takes an excerpt of eight bars from each score, plays it sadder and happier, and
+counts faults.
+Rare meters come first. A row that is in the output already isn't made again, so that rows of earlier
+versions stay."""
 import argparse
 import json
 import os

@@ -1,6 +1,8 @@
-"""How the original trains: every bar padded to 128 tokens, every sequence to 1,024, Python loops over batch and bars, fp32.
+"""How the original trains: every bar padded to 128 tokens, every sequence to 1,024, Python loops over batch
+and bars, fp32.
 
-Written anew after its description, as a yardstick for speed and as a second opinion on `emotionwave.networks.paper`."""
+Written anew after its description, as a yardstick for speed and as a second opinion on
+`emotionwave.networks.paper`."""
 import math
 import numpy as np
 import torch
@@ -27,7 +29,9 @@ def lay_out(
             mask[k, :len(ids)] = False
             decoder[end:end + len(ids)], valence[end:end + len(ids)] = ids, cls
             end += len(ids); edges.append(end)
-        for name, t in dict(encoder=encoder, mask=mask, decoder=decoder, target=torch.cat([decoder[1:], torch.tensor([PAD])]), edges=torch.tensor(edges), valence=valence).items():
+        for name, t in dict(encoder=encoder, mask=mask, decoder=decoder,
+                            target=torch.cat([decoder[1:], torch.tensor([PAD])]), edges=torch.tensor(edges),
+                            valence=valence).items():
             out[name].append(t)
     return {k: torch.stack(v) for k, v in out.items()}
 
@@ -43,11 +47,14 @@ class Recipe(nn.Module):
     def __init__(self, config):
         super().__init__()
         self.config, d, z = config, config.d_model, config.latent
-        layer = lambda: nn.TransformerEncoderLayer(d, config.heads, config.feedforward, config.dropout, 'relu')
+        layer = lambda: nn.TransformerEncoderLayer(d, config.heads, config.feedforward, config.dropout,
+                                                   'relu')
         self.tokens, self.valence = nn.Embedding(config.vocab, d), nn.Embedding(3, config.valence_size)
-        self.encoder, self.decoder = (nn.ModuleList(layer() for _ in range(n)) for n in (config.encoder_layers, config.decoder_layers))
+        self.encoder, self.decoder = (nn.ModuleList(layer() for _ in range(n))
+                                      for n in (config.encoder_layers, config.decoder_layers))
         self.to_mu, self.to_logvar = nn.Linear(d, z), nn.Linear(d, z)
-        self.in_attention, self.to_token = nn.Linear(z + config.valence_size, d, bias=False), nn.Linear(d, config.vocab)
+        self.in_attention, self.to_token = (nn.Linear(z + config.valence_size, d, bias=False),
+                                            nn.Linear(d, config.vocab))
         wave = torch.zeros(SEQUENCE, 1, d)
         for i in range(0, d, 2):
             angle = torch.arange(SEQUENCE) * math.exp(-math.log(10_000) * i / d)
@@ -56,7 +63,8 @@ class Recipe(nn.Module):
 
     def take(self, paper):
         "Copy the weights of a `PaperVAE`."
-        names = {'qkv.weight': 'self_attn.in_proj_weight', 'qkv.bias': 'self_attn.in_proj_bias', 'out.': 'self_attn.out_proj.', 'up.': 'linear1.', 'down.': 'linear2.'}
+        names = {'qkv.weight': 'self_attn.in_proj_weight', 'qkv.bias': 'self_attn.in_proj_bias',
+                 'out.': 'self_attn.out_proj.', 'up.': 'linear1.', 'down.': 'linear2.'}
         def own(name):
             if name.startswith(('encoder.', 'decoder.')):
                 for a, b in names.items(): name = name.replace(a, b)
@@ -65,7 +73,9 @@ class Recipe(nn.Module):
         assert left.missing_keys == ['wave'] and not left.unexpected_keys, left
         return self
 
-    def embed(self, ids): return F.dropout(self.tokens(ids) * self.config.d_model ** .5, self.config.dropout, self.training) + self.wave[:len(ids)]
+    def embed(self, ids):
+        return (F.dropout(self.tokens(ids) * self.config.d_model ** .5, self.config.dropout, self.training)
+                + self.wave[:len(ids)])
 
     def forward(self, encoder, mask, decoder, target, edges, valence):
         "Logits (T, B, V), mu and logvar (B * K, Z)."
@@ -78,7 +88,8 @@ class Recipe(nn.Module):
         given = torch.zeros(*x.shape[:2], z.shape[-1])
         for b in range(B):
             for k in range(K): given[edges[b, k]:edges[b, k + 1], b] = z[b, k]
-        given = self.in_attention(torch.cat([given, self.valence(valence.T) * self.config.valence_size ** .5], -1))
+        given = self.in_attention(torch.cat([given, self.valence(valence.T) * self.config.valence_size ** .5],
+                                            -1))
         past = torch.full((len(x), len(x)), -torch.inf).triu(1)
         for layer in self.decoder: x = layer(x + given, src_mask=past)
         return self.to_token(x), mu, logvar

@@ -1,8 +1,10 @@
-"Small runs of every network that trains: a few steps on a few tunes, as tests and their processes start them."
+"""Small runs of every network that trains: a few steps on a few tunes, as tests and
+their processes start them."""
 from dataclasses import replace
 import numpy as np
 from emotionwave.music.song import Song
-from emotionwave.music.read import read_song, save
+from emotionwave.music.read import read_song
+from emotionwave.music.write import save
 from emotionwave.networks.reader import ReaderConfig
 from emotionwave.networks.vae import ModelConfig
 from emotionwave.data.format import format_corpora
@@ -16,7 +18,8 @@ WRITER = ModelConfig(d_model=32, heads=2, encoder_layers=1, skeleton_layers=1, d
 READER = ReaderConfig(d_model=16, heads=2, layers=1, context=32)
 STEPS = 6
 SETTINGS = {
-    'writer': TrainConfig(steps=STEPS, batch_tokens=1500, lr=1e-2, warmup=2, beta_warmup=4, bf16=False, threads=1),
+    'writer': TrainConfig(steps=STEPS, batch_tokens=1500, lr=1e-2, warmup=2, beta_warmup=4, bf16=False,
+                          threads=1),
     'reader': ReaderTraining(steps=STEPS, size=200, lr=1e-2, bf16=False),
     'ear': EarTraining(steps=STEPS, batch=4, width=8, layers=2, bf16=False),
     'beats': BeatTraining(steps=STEPS, batch=2, length_s=10, bf16=False)}

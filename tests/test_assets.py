@@ -1,4 +1,5 @@
-"Scripts and styles that travel in the package: a linter reads them, a wheel holds them, pages get them without their comments."
+"""Scripts and styles that travel in the package: a linter reads them, a wheel holds them, pages get them
+without their comments."""
 import re, shutil, subprocess, sys, zipfile
 from pathlib import Path
 import pytest
@@ -12,7 +13,8 @@ STYLES = sorted(PACKAGE.rglob('*.css'))
 def names(paths): return [p.relative_to(PACKAGE).as_posix() for p in paths]
 
 def test_the_player_the_app_and_the_report_have_files_of_their_own():
-    assert names(SCRIPTS) == ['player/player.js'] and names(STYLES) == ['measure/report.css', 'player/player.css', 'widgets/app.css']
+    assert (names(SCRIPTS) == ['player/player.js']
+            and names(STYLES) == ['measure/report.css', 'player/player.css', 'widgets/app.css'])
 
 @pytest.mark.parametrize('path', SCRIPTS, ids=names(SCRIPTS))
 def test_a_script_is_valid_with_and_without_its_comments(path, tmp_path):
@@ -28,7 +30,8 @@ def test_a_script_is_valid_with_and_without_its_comments(path, tmp_path):
 def test_what_a_page_gets_of_a_script_has_neither_comments_nor_tags(path):
     bare = asset(path.relative_to(PACKAGE).as_posix())
     assert not re.search(r'^\s|^//|\n\n', bare, re.M) and '</' not in bare and '<!--' not in bare
-    assert all(line.count('`') % 2 == 0 for line in bare.splitlines())         # indentation belongs to a text over several lines
+    # indentation belongs to a text over several lines
+    assert all(line.count('`') % 2 == 0 for line in bare.splitlines())
 
 @pytest.mark.parametrize('path', STYLES, ids=names(STYLES))
 def test_a_style_is_whole(path):
@@ -52,23 +55,30 @@ from emotionwave.music.song import Song
 from emotionwave.player.player import player_html
 from emotionwave.files.assets import asset
 page = player_html(Song([0], [480], [60], [80]), sound=False)
-assert 'class Roll' in page and '--accent' in page and '.ew-app' in asset('widgets/app.css') and 'th' in asset('measure/report.css')
+assert 'class Roll' in page and '--accent' in page
+assert '.ew-app' in asset('widgets/app.css') and 'th' in asset('measure/report.css')
 '''
 
 @pytest.mark.slow
 def test_a_wheel_holds_every_room_and_what_is_read_from_them(tmp_path):
     source = tmp_path / 'source'
-    shutil.copytree(PACKAGE, source / 'emotionwave', ignore=shutil.ignore_patterns('__pycache__', '*.safetensors'))
-    for name in ('setup.py', 'settings.ini', 'MANIFEST.in', 'README.md', 'LICENSE'): shutil.copy(ROOT / name, source)
-    done = subprocess.run([sys.executable, '-m', 'pip', 'wheel', '--no-deps', '--no-build-isolation', '--quiet', '--wheel-dir', tmp_path, source],
+    shutil.copytree(PACKAGE, source / 'emotionwave',
+                    ignore=shutil.ignore_patterns('__pycache__', '*.safetensors'))
+    for name in ('setup.py', 'settings.ini', 'MANIFEST.in', 'README.md', 'LICENSE'):
+        shutil.copy(ROOT / name, source)
+    done = subprocess.run([sys.executable, '-m', 'pip', 'wheel', '--no-deps', '--no-build-isolation',
+                           '--quiet', '--wheel-dir', tmp_path, source],
                           capture_output=True, text=True, cwd=tmp_path)
-    if 'No module named' in done.stderr and 'setuptools' in done.stderr: pytest.skip('building a wheel needs setuptools')
+    if 'No module named' in done.stderr and 'setuptools' in done.stderr:
+        pytest.skip('building a wheel needs setuptools')
     assert done.returncode == 0, done.stderr
     with zipfile.ZipFile(next(tmp_path.glob('*.whl'))) as wheel:
         held = set(wheel.namelist())
         wheel.extractall(tmp_path / 'installed')
-    wanted = [p for ending in ('py', 'js', 'css', 'typed') for p in PACKAGE.rglob(f'*.{ending}') if '__pycache__' not in p.parts]
+    wanted = [p for ending in ('py', 'js', 'css', 'typed') for p in PACKAGE.rglob(f'*.{ending}')
+              if '__pycache__' not in p.parts]
     missing = {p.relative_to(ROOT).as_posix() for p in wanted} - held
     assert not missing
     env = {'PYTHONPATH': str(tmp_path / 'installed')}
-    subprocess.run([sys.executable, '-c', USES, str(tmp_path / 'installed')], check=True, cwd=tmp_path, env=env)
+    subprocess.run([sys.executable, '-c', USES, str(tmp_path / 'installed')], check=True, cwd=tmp_path,
+                   env=env)

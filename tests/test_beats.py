@@ -151,7 +151,8 @@ def test_training_lowers_the_loss_and_is_the_same_twice(mixed):
         return recipes_beats.marked(song, beat, np.arange(len(beat)) % (3 + k % 2) == 0, 'made', str(k), True)
     songs, losses = [study(k, s) for k, s in enumerate(mixed)], []
     settings = recipes_beats.BeatTraining(steps=50, batch=2, length_s=10, bf16=True)
-    fit = lambda: recipes_beats.fit_beats(songs, {'made': 1.}, settings, callback=lambda row: losses.append(row['loss']))
+    fit = lambda: recipes_beats.fit_beats(songs, {'made': 1.}, settings,
+                                          callback=lambda row: losses.append(row['loss']))
     a, b = fit(), fit()
     assert losses[:50] == losses[50:] and np.mean(losses[40:50]) < .8 * np.mean(losses[:5])
     for k in a: np.testing.assert_array_equal(a[k], b[k])

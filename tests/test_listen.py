@@ -14,7 +14,8 @@ from emotionwave.music.song import Song
 from emotionwave.music.read import read_song
 from pathlib import Path
 
-SAMPLES = sorted(p for p in (Path(__file__).parent.parent / 'samples').glob('*.mid') if not re.search(r'_[12]$', p.stem))
+SAMPLES = sorted(p for p in (Path(__file__).parent.parent / 'samples').glob('*.mid')
+                 if not re.search(r'_[12]$', p.stem))
 scale = Song(np.arange(8) * 480, [480] * 8, [60, 62, 64, 65, 67, 69, 71, 72], [80] * 8, name='scale')
 RATE = 22050
 
@@ -32,12 +33,14 @@ def power(x): return float(np.square(x).mean())
 def inside(page):
     "What a player's frame holds: its HTML and its data."
     html = unescape(re.search(r'srcdoc="([^"]*)"', page)[1])
-    return html, json.loads(re.search(r'<script type="application/json" id="data">(.*?)</script>', html, re.S)[1])
+    return (html, json.loads(re.search(r'<script type="application/json" id="data">(.*?)</script>', html,
+                                       re.S)[1]))
 
 
 def test_sound_lasts_as_long_as_the_song_and_its_tail():
     sound = render(scale, RATE)
-    assert sound.dtype == np.float32 and sound.ndim == 1 and len(sound) == int((4 + sound_synth.TAIL_S) * RATE)
+    assert (sound.dtype == np.float32 and sound.ndim == 1
+            and len(sound) == int((4 + sound_synth.TAIL_S) * RATE))
     assert power(sound[:4 * RATE]) > 1e-5 and np.abs(sound).max() <= 1 and np.abs(sound[-5:]).max() < 1e-3
 
 
@@ -57,8 +60,10 @@ def test_pitch_heard_is_the_pitch_written():
 def test_sines_stand_in_for_fluidsynth(no_fluidsynth):
     assert synth_name() == 'sines'
     sound = render(scale, RATE)
-    assert len(sound) == int((4 + sound_synth.TAIL_S) * RATE) and power(sound) > 1e-5 and np.isfinite(sound).all() and np.abs(sound).max() <= 1
-    assert np.argmax(np.abs(np.fft.rfft(render(Song([0], [960], [69], [90]), RATE)[:RATE]))) in range(437, 444)
+    assert (len(sound) == int((4 + sound_synth.TAIL_S) * RATE) and power(sound) > 1e-5
+            and np.isfinite(sound).all() and np.abs(sound).max() <= 1)
+    assert np.argmax(np.abs(np.fft.rfft(render(Song([0], [960], [69], [90]),
+                                               RATE)[:RATE]))) in range(437, 444)
     page = show(scale)._repr_html_()
     assert 'pip install pygame-ce' in inside(page)[1]['note'] and inside(page)[1]['versions'][0]['sound']
 
@@ -99,20 +104,23 @@ def test_every_sample_draws_and_sounds(path):
 
 
 def test_empty_song_says_there_is_nothing_to_play():
-    for call, what in ((render, 'play'), (wav_bytes, 'play'), (mp3_bytes, 'play'), (player_html, 'show'), (draw, 'draw'), (show, 'show')):
+    for call, what in ((render, 'play'), (wav_bytes, 'play'), (mp3_bytes, 'play'), (player_html, 'show'),
+                       (draw, 'draw'), (show, 'show')):
         with pytest.raises(ValueError, match=f'nothing to {what}: the song has no notes; give'): call(Song())
     with pytest.raises(ValueError, match='nothing to play: silence'): render(Song(name='silence'))
 
 
 def test_wrong_rate_and_endless_song_are_refused():
     with pytest.raises(ValueError, match='rate must be from 8000 to 96000.*got 100'): render(scale, 100)
-    with pytest.raises(ValueError, match='lasts 3472 minutes'): render(Song([0, 2 * 10**8], [1, 1], [60, 60], [80, 80]))
+    with pytest.raises(ValueError, match='lasts 3472 minutes'):
+        render(Song([0, 2 * 10**8], [1, 1], [60, 60], [80, 80]))
 
 
 def test_wav_file_holds_the_sound(tmp_path):
     save_wav(scale, tmp_path / 'a.wav', RATE)
     with wave.open(str(tmp_path / 'a.wav')) as f:
-        assert (f.getnchannels(), f.getsampwidth(), f.getframerate(), f.getnframes()) == (1, 2, RATE, int((4 + sound_synth.TAIL_S) * RATE))
+        assert (f.getnchannels(), f.getsampwidth(), f.getframerate(),
+                f.getnframes()) == (1, 2, RATE, int((4 + sound_synth.TAIL_S) * RATE))
         pcm = np.frombuffer(f.readframes(10**7), '<i2')
     assert np.abs(pcm).max() > 1000
     assert os.listdir(tmp_path) == ['a.wav']
@@ -125,7 +133,8 @@ def test_failed_wav_leaves_nothing_and_keeps_what_was_there(tmp_path, monkeypatc
     with pytest.raises(OSError, match='disk full'): save_wav(scale, old, 8000)
     assert old.read_bytes() == b'old' and os.listdir(tmp_path) == ['a.wav']
     monkeypatch.undo()
-    with pytest.raises(FileNotFoundError, match='no such folder'): save_wav(scale, tmp_path / 'none' / 'a.wav', 8000)
+    with pytest.raises(FileNotFoundError, match='no such folder'):
+        save_wav(scale, tmp_path / 'none' / 'a.wav', 8000)
 
 
 @pytest.mark.slow
@@ -145,7 +154,8 @@ def test_mp3_is_small_and_whole(tmp_path):
 def test_a_minute_is_rendered_in_two_seconds_and_weighs_less_than_600_kb():
     pytest.importorskip('soundfile')
     n = 480                                                                   # eight notes a second
-    song = Song(np.arange(n) * 120, [400] * n, 40 + (np.arange(n) * 7) % 45, [90] * n, pedal_tick=np.arange(60) * 960, pedal_value=[0, 127] * 30)
+    song = Song(np.arange(n) * 120, [400] * n, 40 + (np.arange(n) * 7) % 45, [90] * n,
+                pedal_tick=np.arange(60) * 960, pedal_value=[0, 127] * 30)
     start = time.process_time()
     render(song)
     assert time.process_time() - start < (2 if synth_name() != 'sines' else 20)
@@ -157,22 +167,30 @@ def test_player_falls_back_to_wav_without_soundfile(monkeypatch):
     _, data = inside(player_html(scale))
     kind, sound = re.fullmatch('data:([^;]+);base64,(.+)', data['versions'][0]['sound']).groups()
     assert kind == 'audio/wav' and data['rate'] == sound_files.RATE // 2
-    with wave.open(io.BytesIO(base64.b64decode(sound))) as f: assert f.getframerate() == sound_files.RATE // 2 and abs(f.getnframes() / f.getframerate() - 6) < .01
+    with wave.open(io.BytesIO(base64.b64decode(sound))) as f:
+        assert f.getframerate() == sound_files.RATE // 2 and abs(f.getnframes() / f.getframerate() - 6) < .01
     with pytest.raises(ImportError, match='MP3 needs soundfile: pip install soundfile'): mp3_bytes(scale)
 
 
 def test_player_holds_all_it_needs_and_asks_nobody():
-    page = player_html((scale, scale.replace(pitch=scale.pitch - 1, duration=[480] * 7 + [1920])), names=('Was', 'Is'))
+    page = player_html((scale, scale.replace(pitch=scale.pitch - 1, duration=[480] * 7 + [1920])),
+                       names=('Was', 'Is'))
     html, data = inside(page)
-    assert page.startswith('<iframe') and page.count('<iframe') == 1 and 'sandbox="allow-scripts allow-downloads"' in page
-    assert not re.findall(r'https?:|//[a-z]+\.|import\(|fetch\(|autoplay', html) and html.count('<canvas') == 2
-    assert data['total'] == 7.5 and data['bars'] == [0, 2, 4] and data['unit'] == 'bar' and len(data['beats']) == 6
+    assert (page.startswith('<iframe') and page.count('<iframe') == 1
+            and 'sandbox="allow-scripts allow-downloads"' in page)
+    assert (not re.findall(r'https?:|//[a-z]+\.|import\(|fetch\(|autoplay', html)
+            and html.count('<canvas') == 2)
+    assert (data['total'] == 7.5 and data['bars'] == [0, 2, 4] and data['unit'] == 'bar'
+            and len(data['beats']) == 6)
     sizes = {len(base64.b64decode(v['sound'].split(',')[1])) for v in data['versions']}
-    assert len(data['versions']) == 2 and all(v['sound'].startswith('data:audio/') for v in data['versions']) and sizes
+    assert (len(data['versions']) == 2 and all(v['sound'].startswith('data:audio/') for v in data['versions'])
+            and sizes)
     notes = [np.array(v['notes'].split(), int).reshape(-1, 5) for v in data['versions']]
-    assert notes[0][:, 0].tolist() == [500 * k for k in range(8)] and notes[0][:, 2].tolist() == scale.pitch.tolist() and notes[0][0].tolist()[1:4] == [500, 60, 80]
+    assert (notes[0][:, 0].tolist() == [500 * k for k in range(8)] and notes[0][:, 2].tolist()
+            == scale.pitch.tolist() and notes[0][0].tolist()[1:4] == [500, 60, 80])
     assert notes[0][:, 4].sum() == notes[1][:, 4].sum() == 8
-    assert re.findall(r'class="pick"[^>]*>([^<]+)<', html) == ['Was', 'Is'] and 'Piano roll: Is, 8 notes, 8 of them not in the other version' in html
+    assert (re.findall(r'class="pick"[^>]*>([^<]+)<', html) == ['Was', 'Is']
+            and 'Piano roll: Is, 8 notes, 8 of them not in the other version' in html)
 
 
 def test_player_saves_midi_that_is_the_song(tmp_path):
@@ -185,14 +203,16 @@ def test_player_saves_midi_that_is_the_song(tmp_path):
 def test_two_versions_last_equally_long():
     soundfile = pytest.importorskip('soundfile')
     _, data = inside(player_html((scale, scale.bars(0, 1))))
-    frames = [soundfile.info(io.BytesIO(base64.b64decode(v['sound'].split(',')[1]))).frames for v in data['versions']]
+    frames = [soundfile.info(io.BytesIO(base64.b64decode(v['sound'].split(',')[1]))).frames
+              for v in data['versions']]
     assert frames[0] == frames[1] and abs(frames[0] / sound_files.RATE - 6) < .1
 
 
 def test_long_songs_are_compressed_harder_and_endless_ones_are_silent():
     pytest.importorskip('soundfile')
     page, small = player_html(scale), player_html(scale, budget=30_000)
-    assert len(inside(small)[1]['versions'][0]['sound']) < 30_000 < len(inside(page)[1]['versions'][0]['sound'])
+    in_small, in_page = (len(inside(p)[1]['versions'][0]['sound']) for p in (small, page))
+    assert in_small < 30_000 < in_page
     _, none = inside(player_html(scale, budget=1000))
     assert none['versions'][0]['sound'] is None and 'Too long to be heard' in none['note']
     hours = Song([0, 480 * 7000], [480] * 2, [60, 62], [80] * 2)              # nearly an hour
@@ -205,7 +225,8 @@ def test_player_of_a_performance_counts_seconds():
 
 
 def test_a_player_holds_one_or_two():
-    with pytest.raises(ValueError, match='a player holds one song, or an original and a new version, got 3'): player_html([scale] * 3)
+    with pytest.raises(ValueError, match='a player holds one song, or an original and a new version, got 3'):
+        player_html([scale] * 3)
     assert inside(player_html((scale, Song())))[1]['versions'][1]['notes'] == ''   # a version may be empty
 
 
@@ -213,19 +234,23 @@ HOSTILE = '</script><script>alert(1)</script><img src=x onerror=alert(2)>"\'&'
 
 def test_names_are_escaped():
     song = scale.replace(name=HOSTILE)
-    for page in (show(song)._repr_html_(), show(song, other=song)._repr_html_(), player_html((song, song), names=(HOSTILE, HOSTILE), title=HOSTILE, about=HOSTILE, sound=False)):
+    for page in (show(song)._repr_html_(), show(song, other=song)._repr_html_(),
+                 player_html((song, song), names=(HOSTILE, HOSTILE), title=HOSTILE, about=HOSTILE,
+                             sound=False)):
         assert '<script' not in page and '<img src=x' not in page
         html, data = inside(page)
         assert html.count('<script') == html.count('</script') == 2 and '<img' not in html
-        assert 'javascript:' not in html and all(re.fullmatch(r'[\w-]{1,130}', v['file']) for v in data['versions'])
+        assert ('javascript:' not in html
+                and all(re.fullmatch(r'[\w-]{1,130}', v['file']) for v in data['versions']))
 
 
 def test_shown_song_has_text_html_and_alt_text():
     shown = show(scale)
     assert isinstance(shown, Shown) and repr(shown) == repr(scale)
     page = shown._repr_html_()
-    assert 'alt="piano roll of scale, 8 notes"' in page and page.count('<iframe') == 1 and page.count('<img') == 1
-    assert 'block-size:0' in page                                             # the picture is folded away where styles count
+    assert ('alt="piano roll of scale, 8 notes"' in page and page.count('<iframe') == 1
+            and page.count('<img') == 1)
+    assert 'block-size:0' in page  # the picture is folded away where styles count
     assert shown._repr_png_() is None
     silent = show(scale, sound=False)
     assert silent._repr_html_() is None and silent._repr_png_().startswith(b'\x89PNG')
@@ -234,9 +259,11 @@ def test_shown_song_has_text_html_and_alt_text():
 
 
 def test_missing_matplotlib_costs_the_picture_and_not_the_player(monkeypatch):
-    for name in [m for m in sys.modules if m.split('.')[0] == 'matplotlib']: monkeypatch.delitem(sys.modules, name)
+    for name in [m for m in sys.modules if m.split('.')[0] == 'matplotlib']:
+        monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, 'matplotlib', None)
-    with pytest.raises(ImportError, match='a piano roll needs matplotlib: pip install matplotlib'): draw(scale)
+    with pytest.raises(ImportError, match='a piano roll needs matplotlib: pip install matplotlib'):
+        draw(scale)
     page = show(scale)._repr_html_()
     assert '<iframe' in page and '<img' not in page
 
@@ -253,19 +280,22 @@ def test_roll_is_one_collection_with_velocity_as_colour_and_named_octaves():
     notes = [c for c in ax.collections if type(c) is PolyCollection]
     assert len(notes) == 1 and notes[0].get_array().tolist() == scale.velocity.tolist()
     assert [t.get_text() for t in ax.get_yticklabels()] == ['C4', 'C5']
-    assert [t.get_text() for t in ax.get_xticklabels()] == ['1', '2'] and ax.get_xlabel() == 'bar' and ax.get_title('left') == 'scale'
+    assert ([t.get_text() for t in ax.get_xticklabels()] == ['1', '2'] and ax.get_xlabel() == 'bar'
+            and ax.get_title('left') == 'scale')
 
 
 def test_beats_of_compound_meter_are_dotted():
     song = Song([0, 1440], [240, 240], [60, 60], [80, 80], meter_num=[6], meter_den=[8])
     ax = draw(song)
-    lines = sorted(s[0, 0] for c in ax.collections if type(c).__name__ == 'LineCollection' for s in c.get_segments() if s[0, 0] == s[1, 0])
+    lines = sorted(s[0, 0] for c in ax.collections if type(c).__name__ == 'LineCollection'
+                   for s in c.get_segments() if s[0, 0] == s[1, 0])
     assert lines == [0, 720, 1440, 2160, 2880]
 
 
 def test_performance_is_drawn_in_seconds():
     ax = draw(scale.replace(grid='performance'))
-    assert ax.get_xlabel() == 'seconds' and [t.get_text() for t in ax.get_xticklabels()][:3] == ['0', '1', '2']
+    assert (ax.get_xlabel() == 'seconds'
+            and [t.get_text() for t in ax.get_xticklabels()][:3] == ['0', '1', '2'])
 
 
 def test_changed_notes_are_marked():
@@ -280,11 +310,13 @@ def test_changed_notes_are_marked():
 
 
 def test_hands_are_told_apart_and_coloured():
-    both = Song(np.repeat(np.arange(8) * 480, 2), [480] * 16, [48, 72, 50, 74, 52, 76, 53, 77, 55, 79, 57, 81, 59, 83, 60, 84], [80] * 16, name='two')
+    both = Song(np.repeat(np.arange(8) * 480, 2), [480] * 16,
+                [48, 72, 50, 74, 52, 76, 53, 77, 55, 79, 57, 81, 59, 83, 60, 84], [80] * 16, name='two')
     assert music_hands.right_hand(both).tolist() == (both.pitch > 65).tolist()
     ax = draw(both, by_hand=True)
     assert [t.get_text() for t in ax.get_legend().get_texts()] == ['right hand 8', 'left hand 8'] and png(ax)
-    for song in (Song(), Song([0], [1], [0], [1]), Song([0], [1], [127], [1])): assert len(music_hands.right_hand(song)) == len(song)
+    for song in (Song(), Song([0], [1], [0], [1]), Song([0], [1], [127], [1])):
+        assert len(music_hands.right_hand(song)) == len(song)
     with pytest.raises(ValueError, match='by_hand colours one song'): draw(both, other=both, by_hand=True)
 
 
@@ -292,14 +324,16 @@ def test_draw_uses_the_axes_it_is_given_and_no_pyplot():
     from matplotlib.figure import Figure
     fig = Figure(); ax = fig.subplots()
     assert draw(scale, ax) is ax
-    code = 'import sys; from emotionwave.music.song import Song; from emotionwave.player.roll import draw, png; png(draw(Song([0], [480], [60], [80]))); assert "matplotlib.pyplot" not in sys.modules'
+    code = ('import sys; from emotionwave.music.song import Song; from emotionwave.player.roll import draw, '
+            'png; png(draw(Song([0], [480], [60], [80]))); assert "matplotlib.pyplot" not in sys.modules')
     import subprocess
     subprocess.run([sys.executable, '-W', 'error', '-c', code], check=True, cwd=Path(__file__).parent.parent)
 
 
 def test_importing_listen_imports_no_drawing_or_sound():
     import subprocess
-    code = 'import sys, emotionwave.player.player; assert not {"matplotlib", "soundfile", "pretty_midi", "pygame", "torch"} & set(sys.modules)'
+    code = ('import sys, emotionwave.player.player; assert not {"matplotlib", "soundfile", "pretty_midi", '
+            '"pygame", "torch"} & set(sys.modules)')
     subprocess.run([sys.executable, '-c', code], check=True, cwd=Path(__file__).parent.parent)
 
 

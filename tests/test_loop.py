@@ -1,5 +1,6 @@
-"The training loop, for every network: stopped or killed at any moment and gone on with, a run ends with the same bits."
-import errno, json, os, signal, subprocess, sys
+"""The training loop, for every network: stopped or killed at any moment and gone on
+with, a run ends with the same bits."""
+import errno, json, os, signal
 from pathlib import Path
 import numpy as np
 import pytest
@@ -9,9 +10,9 @@ import emotionwave.learn.checkpoint as checkpoint
 import emotionwave.learn.loop as loop
 from emotionwave.learn.checkpoint import read_facts
 from emotionwave.learn.log import read_log
-from small_runs import NETWORKS, SETTINGS, STEPS, changed, make_data, run
+from small_runs import NETWORKS, STEPS, changed, make_data, run
 
-ROOT = Path(__file__).parent.parent
+TESTS = Path(__file__).parent
 every_network = pytest.mark.parametrize('name', NETWORKS)
 
 
@@ -37,7 +38,8 @@ def equal(a, b): return a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for
 
 def figures(output):
     "The log, but for speed and for what was measured now and then."
-    return [{k: v for k, v in row.items() if not k.endswith('_s') and not k.startswith('valid_')} for row in read_log(output / 'log.csv')]
+    return [{k: v for k, v in row.items() if not k.endswith('_s') and not k.startswith('valid_')}
+            for row in read_log(output / 'log.csv')]
 
 
 # ---- stopping and going on
@@ -45,7 +47,8 @@ def figures(output):
 @every_network
 def test_a_run_stopped_after_every_step_ends_with_the_same_bits(name, folder, whole, tmp_path):
     for k in range(STEPS): run(name, folder, tmp_path / 'cut', resume=k > 0, minutes=0)
-    assert equal(tensors(tmp_path / 'cut'), tensors(whole(name))) and figures(tmp_path / 'cut') == figures(whole(name))
+    assert (equal(tensors(tmp_path / 'cut'), tensors(whole(name)))
+            and figures(tmp_path / 'cut') == figures(whole(name)))
 
 @every_network
 def test_ctrl_c_saves_and_the_run_goes_on_bit_for_bit(name, folder, whole, tmp_path):
@@ -64,7 +67,7 @@ def test_a_signal_inside_a_step_waits_for_its_end(number, folder, whole, tmp_pat
         if len(calls) == 3: os.kill(os.getpid(), number)
         return step(self, *args, **kwargs)
     before = signal.getsignal(number)
-    signal.signal(number, signal.default_int_handler)                          # whoever runs the tests may have it ignored
+    signal.signal(number, signal.default_int_handler)  # whoever runs the tests may have it ignored
     try:
         with monkeypatch.context() as m, pytest.raises(KeyboardInterrupt):
             m.setattr(torch.optim.AdamW, 'step', pressed)
@@ -75,8 +78,10 @@ def test_a_signal_inside_a_step_waits_for_its_end(number, folder, whole, tmp_pat
     assert equal(tensors(tmp_path / 'cut'), tensors(whole('reader')))
 
 DIES = '''
-import json, os, signal, sys, torch
+import gc, json, os, signal, sys, torch
 from pathlib import Path
+tests, name, folder, output = sys.argv[1], sys.argv[2], Path(sys.argv[3]), Path(sys.argv[4])
+sys.path.insert(0, tests)
 from emotionwave.learn import checkpoint, log
 from small_runs import run
 try: import torch.utils.tensorboard
@@ -84,7 +89,6 @@ except ImportError: pass
 # what a run imports on its way: here once, not in each child anew
 import matplotlib.backends.backend_agg, matplotlib.figure, torch._dynamo
 torch.set_num_threads(1)
-name, folder, output = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3])
 def dies(): os.kill(os.getpid(), signal.SIGKILL)
 def on_call(owner, name, n, after=False):
     "Make the n-th call of something its last."
@@ -117,6 +121,7 @@ moments = [
     half_a_step,
     None]
 steps = []
+gc.freeze()
 for moment in moments:
     child = os.fork()
     if not child:
@@ -135,13 +140,14 @@ print(json.dumps(steps))
 
 @every_network
 @pytest.mark.skipif(not hasattr(os, 'fork'), reason='needs fork')
-def test_a_run_killed_at_any_moment_ends_with_the_same_bits(name, folder, whole, tmp_path):
-    env = dict(os.environ, PYTHONPATH=f'{ROOT}{os.pathsep}{ROOT / "tests"}', OMP_NUM_THREADS='1')
-    done = subprocess.run([sys.executable, '-c', DIES, name, folder, tmp_path / 'run'], capture_output=True, text=True, timeout=400, env=env)
+def test_a_run_killed_at_any_moment_ends_with_the_same_bits(name, folder, whole, tmp_path, forks):
+    done = forks.run('-c', DIES, TESTS, name, folder, tmp_path / 'run')
     assert done.returncode == 0, done.stderr[-2500:]
     steps = json.loads(done.stdout.splitlines()[-1])
-    assert steps[0] == -1 and steps == sorted(steps) and 0 in steps and len(set(steps)) > 3 and steps[-1] == STEPS, steps
-    assert equal(tensors(tmp_path / 'run'), tensors(whole(name))) and figures(tmp_path / 'run') == figures(whole(name))
+    assert steps == sorted(steps) and (steps[0], steps[-1]) == (-1, STEPS), steps
+    assert 0 in steps and len(set(steps)) > 3, steps
+    assert (equal(tensors(tmp_path / 'run'), tensors(whole(name)))
+            and figures(tmp_path / 'run') == figures(whole(name)))
     assert [p.name for p in (tmp_path / 'run').iterdir() if p.name.startswith('.')] == []
 
 @every_network
@@ -160,17 +166,20 @@ def test_another_seed_gives_another_network(name, folder, whole, tmp_path):
 def test_a_run_is_not_written_over_nor_gone_on_with_at_other_settings(name, folder, whole):
     with pytest.raises(FileExistsError, match='holds something already'): run(name, folder, whole(name))
     says = r'other sizes or settings \(lr .*, not 0.5\)'
-    with pytest.raises(ValueError, match=says): run(name, folder, whole(name), changed(name, lr=.5), resume=True)
+    with pytest.raises(ValueError, match=says):
+        run(name, folder, whole(name), changed(name, lr=.5), resume=True)
 
 def test_a_run_is_not_gone_on_with_on_other_data(folder, whole, tmp_path):
     (tmp_path / 'midi').mkdir()
-    for p in sorted((folder / 'midi').glob('*.mid'))[:16]: (tmp_path / 'midi' / p.name).write_bytes(p.read_bytes())
+    for p in sorted((folder / 'midi').glob('*.mid'))[:16]:
+        (tmp_path / 'midi' / p.name).write_bytes(p.read_bytes())
     says = 'has learnt from 24 songs, 768 notes, these are 16 songs, 512 notes; go on with the same data'
     for name in ('ear', 'beats'):
         with pytest.raises(ValueError, match=says): run(name, tmp_path, whole(name), resume=True)
 
 @pytest.mark.parametrize('name', ['ear', 'beats'])
-def test_a_run_without_a_folder_ends_with_the_same_weights_and_leaves_no_files(name, folder, tmp_path, monkeypatch):
+def test_a_run_without_a_folder_ends_with_the_same_weights_and_leaves_no_files(name, folder, tmp_path,
+                                                                               monkeypatch):
     monkeypatch.chdir(tmp_path)
     a, b = run(name, folder, None), run(name, folder, tmp_path / 'run')
     assert all(np.array_equal(a[k], b[k]) for k in a) and [p.name for p in tmp_path.iterdir()] == ['run']
@@ -184,7 +193,8 @@ def test_training_leaves_the_random_generator_and_the_threads_of_its_caller_alon
 
 # ---- precision
 
-@pytest.mark.parametrize('name,bf16', [('writer', True), ('writer', False), ('reader', False), ('ear', True), ('beats', False)])
+@pytest.mark.parametrize('name,bf16', [('writer', True), ('writer', False), ('reader', False), ('ear', True),
+                                       ('beats', False)])
 def test_a_precision_left_open_is_chosen_once_and_kept(name, bf16, folder, tmp_path, monkeypatch):
     monkeypatch.setattr(loop, 'faster_in_bf16', lambda *args: bf16)
     left_open = changed(name, bf16=None)
@@ -208,22 +218,27 @@ def test_the_precisions_differ_and_timing_them_changes_nothing(name, folder, who
 # ---- what goes wrong
 
 @every_network
-def test_a_gradient_that_is_no_number_stops_a_run_and_leaves_its_last_checkpoint(name, folder, tmp_path, monkeypatch):
+def test_a_gradient_that_is_no_number_stops_a_run_and_leaves_its_last_checkpoint(name, folder, tmp_path,
+                                                                                 monkeypatch):
     run(name, folder, tmp_path / 'run', minutes=0)
     before = {p.name: p.read_bytes() for p in (tmp_path / 'run/last').iterdir()}
     monkeypatch.setattr(torch.nn.utils, 'clip_grad_norm_', lambda *args: torch.tensor(torch.nan))
-    with pytest.raises(FloatingPointError, match='the norm of the gradient is nan at step 1; .* lower lr'): run(name, folder, tmp_path / 'run', resume=True)
+    with pytest.raises(FloatingPointError, match='the norm of the gradient is nan at step 1; .* lower lr'):
+        run(name, folder, tmp_path / 'run', resume=True)
     assert {p.name: p.read_bytes() for p in (tmp_path / 'run/last').iterdir()} == before
 
-@pytest.mark.parametrize('name,nth', [('writer', 4), *(('reader', n) for n in (1, 2, 3, 4)), ('ear', 3), ('beats', 2)])
-def test_a_full_disk_stops_a_run_with_a_clear_line_and_leaves_its_last_checkpoint(name, nth, folder, whole, tmp_path, monkeypatch):
+@pytest.mark.parametrize('name,nth',
+                         [('writer', 4), *(('reader', n) for n in (1, 2, 3, 4)), ('ear', 3), ('beats', 2)])
+def test_a_full_disk_stops_a_run_with_a_clear_line_and_leaves_its_last_checkpoint(name, nth, folder, whole,
+                                                                                  tmp_path, monkeypatch):
     run(name, folder, tmp_path / 'run', minutes=0)
     before, write, calls = tensors(tmp_path / 'run'), checkpoint.write_atomic, []
     def full(path, data):
         calls.append(path)
         if len(calls) >= nth: raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
         return write(path, data)
-    says = r'run: the disk is full \(.*\); its last checkpoint, step 1, is whole: make room and go on with --resume'
+    says = (r'run: the disk is full \(.*\); its last checkpoint, step 1, is whole: '
+            r'make room and go on with --resume')
     with monkeypatch.context() as m, pytest.raises(OSError, match=says):
         m.setattr(checkpoint, 'write_atomic', full)
         run(name, folder, tmp_path / 'run', resume=True, every_s=0)
@@ -235,29 +250,43 @@ def test_a_full_disk_stops_a_run_with_a_clear_line_and_leaves_its_last_checkpoin
 # ---- many processes
 
 SHARED = '''
-import sys
+import os, sys, torch
 from pathlib import Path
+from torch.distributed.launcher.api import LaunchConfig, elastic_launch
+sys.path.insert(0, sys.argv[1])
 from small_runs import changed, run
-for name in sys.argv[3:]:
-    batch = {"batch": 6} if name != "reader" else {}
-    run(name, Path(sys.argv[1]), Path(sys.argv[2]) / name, changed(name, bf16=False, **batch))
+def train(folder, output, names):
+    torch.set_num_threads(1)
+    for name in names:
+        batch = {'batch': 6} if name != 'reader' else {}
+        run(name, folder, output / name, changed(name, bf16=False, **batch))
+if __name__ == '__main__':
+    folder, output, count, *names = sys.argv[2:]
+    if count == '1': train(Path(folder), Path(output), names)
+    else:
+        # as torchrun starts them, but without importing torch again
+        start = 'fork' if hasattr(os, 'fork') else 'spawn'
+        config = LaunchConfig(1, 1, int(count), run_id='shared', rdzv_backend='c10d',
+                              rdzv_endpoint='localhost:0', max_restarts=0, start_method=start)
+        elastic_launch(config, train)(Path(folder), Path(output), names)
 '''
 
-@pytest.mark.skipif(not torch.distributed.is_available() or not torch.distributed.is_gloo_available(), reason='needs gloo')
-def test_two_processes_with_half_the_batch_each_give_the_losses_of_one(folder, tmp_path):
-    names = ['writer', 'reader', 'ear']                                        # each process of beats drops channels of its own
+no_gloo = not torch.distributed.is_available() or not torch.distributed.is_gloo_available()
+
+@pytest.mark.skipif(no_gloo, reason='needs gloo')
+def test_two_processes_with_half_the_batch_each_give_the_losses_of_one(folder, tmp_path, forks):
+    names = ['writer', 'reader', 'ear']  # each process of beats drops channels of its own
     (tmp_path / 'shared.py').write_text(SHARED)
-    env = dict(os.environ, PYTHONPATH=f'{ROOT}{os.pathsep}{ROOT / "tests"}', OMP_NUM_THREADS='1')
-    many = [sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc_per_node', '2']
-    for start, output in ((many, 'two'), ([sys.executable], 'one')):
-        done = subprocess.run([*start, tmp_path / 'shared.py', folder, tmp_path / output, *names], capture_output=True, text=True, timeout=400, env=env)
+    for count, output in ((2, 'two'), (1, 'one')):
+        done = forks.run(tmp_path / 'shared.py', TESTS, folder, tmp_path / output, count, *names)
         assert done.returncode == 0, done.stderr[-2500:]
     for name in names:
         one, two = (read_log(tmp_path / n / name / 'log.csv') for n in ('one', 'two'))
         assert len(one) == len(two) == STEPS
         for k in {*one[0], *one[-1]} - {'step'}:
             if k.endswith('_s'): continue
-            np.testing.assert_allclose([r[k] for r in two if k in r], [r[k] for r in one if k in r], rtol=2e-3, err_msg=f'{name} {k}')
+            of_two, of_one = ([r[k] for r in rows if k in r] for rows in (two, one))
+            np.testing.assert_allclose(of_two, of_one, rtol=2e-3, err_msg=f'{name} {k}')
         a, b = (load_file(tmp_path / n / name / 'last/model.safetensors') for n in ('one', 'two'))
         assert a.keys() == b.keys() and all(torch.allclose(a[k], b[k], atol=5e-3) for k in a), name
         assert [p.name for p in (tmp_path / 'two' / name).iterdir() if p.name.startswith('.')] == []

@@ -49,8 +49,10 @@ def test_windows_say_what_one_reading_says_as_far_as_it_reaches(tiny):
     notes = random_notes(70)
     nats = note_nats(tiny, notes)
     with torch.no_grad():
-        assert nats[:32] == pytest.approx(tiny(torch.as_tensor(notes[None, :32]))[0].sum(-1).numpy(), abs=1e-4)
-        assert nats[32:48] == pytest.approx(tiny(torch.as_tensor(notes[None, 16:48]))[0, 16:].sum(-1).numpy(), abs=1e-4)
+        assert nats[:32] == pytest.approx(tiny(torch.as_tensor(notes[None, :32]))[0].sum(-1).numpy(),
+                                          abs=1e-4)
+        assert nats[32:48] == pytest.approx(tiny(torch.as_tensor(notes[None, 16:48]))[0, 16:].sum(-1).numpy(),
+                                            abs=1e-4)
     assert (nats > 0).all() and note_nats(tiny, notes[:0]).shape == (0,)
 
 
@@ -66,7 +68,8 @@ def test_the_reader_that_ships_prefers_music_to_noise_in_any_key():
     music = nats_a_note(songs)
     assert (music < nats_a_note(noise)).all() and (music == nats_a_note(songs)).all()
     key = find_key(songs[0]); up = songs[0].replace(pitch=songs[0].pitch + 1)
-    if find_key(up).tonic == (key.tonic + 1) % 12: assert nats_a_note([up])[0] == pytest.approx(music[0], rel=.15)
+    if find_key(up).tonic == (key.tonic + 1) % 12:
+        assert nats_a_note([up])[0] == pytest.approx(music[0], rel=.15)
     assert np.isnan(nats_a_note([Song()])[0])
 
 
@@ -90,19 +93,27 @@ def test_ten_steps_lower_the_loss_and_the_reader_comes_back_as_it_was(tmp_path):
     from emotionwave.data.format import format_corpora
     (tmp_path / 'midi').mkdir()
     rng = np.random.default_rng(0)
-    for i in range(24): Song(np.arange(32) * 480, [400] * 32, 60 + rng.choice([0, 2, 4, 7, 9], 32), [70] * 32).save(tmp_path / 'midi' / f'{i}.mid')
+    for i in range(24):
+        Song(np.arange(32) * 480, [400] * 32, 60 + rng.choice([0, 2, 4, 7, 9], 32),
+             [70] * 32).save(tmp_path / 'midi' / f'{i}.mid')
     format_corpora([tmp_path / 'midi'], tmp_path / 'data', labeller=None, workers=1)
     seen, settings = [], ReaderTraining(steps=10, size=200, lr=1e-2, bf16=True)
-    best = fit_reader(tmp_path / 'data', tmp_path / 'r', TINY, settings, corpora=None, every_s=0, callback=lambda row: seen.append(row['loss']))
+    best = fit_reader(tmp_path / 'data', tmp_path / 'r', TINY, settings, corpora=None, every_s=0,
+                      callback=lambda row: seen.append(row['loss']))
     assert len(seen) == 10 and seen[-1] < seen[0] - 1
     reader, tokenizer, told = load_reader(best)
-    assert reader.config.d_model == 16 and len(tokenizer) == len(Tokenizer()) and told['step'] == min(told['curve'], key=lambda x: x[1])[0]
-    more = fit_reader(tmp_path / 'data', tmp_path / 'r2', TINY, replace(settings, steps=4), corpora=None, start=best)
-    first, second = (nats_a_note([read_song(tmp_path / 'midi' / '0.mid')], folder)[0] for folder in (best, more))
+    assert (reader.config.d_model == 16 and len(tokenizer) == len(Tokenizer())
+            and told['step'] == min(told['curve'], key=lambda x: x[1])[0])
+    more = fit_reader(tmp_path / 'data', tmp_path / 'r2', TINY, replace(settings, steps=4), corpora=None,
+                      start=best)
+    first, second = (nats_a_note([read_song(tmp_path / 'midi' / '0.mid')], folder)[0]
+                     for folder in (best, more))
     assert second < first and 'It began with a reader of 10 steps' in (more / 'README.md').read_text()
-    with pytest.raises(ValueError, match='no training fragments'): fit_reader(tmp_path / 'data', tmp_path / 'x', TINY)
+    with pytest.raises(ValueError, match='no training fragments'):
+        fit_reader(tmp_path / 'data', tmp_path / 'x', TINY)
     with pytest.raises(FileNotFoundError, match='no reader'): load_reader(tmp_path)
 
 
 def test_another_models_folder_is_no_reader():
-    with pytest.raises(ValueError, match="of 'judge', not of a reader"): load_reader(SAMPLES.parent / 'emotionwave' / 'models' / 'judge')
+    with pytest.raises(ValueError, match="of 'judge', not of a reader"):
+        load_reader(SAMPLES.parent / 'emotionwave' / 'models' / 'judge')

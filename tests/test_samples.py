@@ -1,4 +1,5 @@
-"""The pieces in `samples/` are what `make_samples.py` sets down, and are sound music; their versions, rolls and page belong together."""
+"""The pieces in `samples/` are what `make_samples.py` sets down, and are sound music;
+their versions, rolls and page belong together."""
 import re, shutil, subprocess, sys
 from fractions import Fraction
 from pathlib import Path
@@ -102,6 +103,7 @@ def test_versions_are_by_the_checkpoint_that_ships(name):
 NUMBER = re.compile(r'\d\.\d\d')
 
 
+@pytest.mark.slow
 def test_page_is_what_the_script_makes_of_the_files():
     there, made = (SAMPLES / 'README.md').read_text('utf-8'), ms.page(SAMPLES)
     assert NUMBER.sub('#', there) == NUMBER.sub('#', made), AGAIN + ' --parts page'
@@ -123,6 +125,7 @@ def copy_of(name, folder):
     for n in ms.names_of(name): shutil.copyfile(SAMPLES / n, folder / n)
 
 
+@pytest.mark.slow
 def test_page_of_the_same_files_is_the_same_bytes_and_of_others_is_not(tmp_path):
     copy_of('night_train', tmp_path)
     assert ms.write(tmp_path, ['night_train'], ['page'], str) == ['README.md', 'rolls/night_train.png']
@@ -134,6 +137,7 @@ def test_page_of_the_same_files_is_the_same_bytes_and_of_others_is_not(tmp_path)
     assert ms.write(tmp_path, ['night_train'], ['page'], str) == ['README.md', 'rolls/night_train.png']
 
 
+@pytest.mark.slow
 def test_nothing_changes_when_something_fails(tmp_path):
     copy_of('greensleeves', tmp_path)
     before = {p.name: p.read_bytes() for p in tmp_path.iterdir()}

@@ -182,7 +182,8 @@ def test_fitting_repeats_and_tells_major_from_minor():
 
 def test_pre_training_and_fitting_a_judge_repeat():
     songs, label, song = toys()
-    fit = lambda: fit_judge(songs, label, song, pretrain(songs, EarTraining(steps=4, width=8, layers=2, bf16=True)), variants=1, folds=3)
+    fit = lambda: fit_judge(songs, label, song, pretrain(songs, EarTraining(steps=4, width=8, layers=2,
+                                                                            bf16=True)), variants=1, folds=3)
     a, b = fit(), fit()
     np.testing.assert_array_equal(a.predict(songs), b.predict(songs)); assert a.fingerprint == b.fingerprint
 

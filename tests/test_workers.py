@@ -9,18 +9,18 @@ from threadpoolctl import threadpool_info, threadpool_limits
 from emotionwave.files.workers import begin_worker, one_thread, run_jobs
 
 ROOT = Path(__file__).parent.parent
-needs_proc = pytest.mark.skipif(not Path("/proc").is_dir(), reason="looks for processes in /proc")
+needs_proc = pytest.mark.skipif(not Path('/proc').is_dir(), reason='looks for processes in /proc')
 
 
 def pools(*_):
     "Threads of every library of this process, after it has used numpy and torch, where that is loaded."
     np.ones((64, 64)) @ np.ones((64, 64))
-    found = [pool["num_threads"] for pool in threadpool_info()]
-    if "torch" in sys.modules: found.append(sys.modules["torch"].get_num_threads())
+    found = [pool['num_threads'] for pool in threadpool_info()]
+    if 'torch' in sys.modules: found.append(sys.modules['torch'].get_num_threads())
     return found
 
 
-def blas(): return {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"}
+def blas(): return {pool['num_threads'] for pool in threadpool_info() if pool['user_api'] == 'blas'}
 
 
 @pytest.fixture
@@ -37,8 +37,9 @@ def test_a_worker_has_one_thread_whatever_its_parent_has(two_threads):
     assert blas() == {2}  # and the parent keeps what it had
 
 
+@pytest.mark.slow
 def test_a_worker_of_a_parent_with_torch_has_one_thread_there_too(two_threads):
-    torch = pytest.importorskip("torch")
+    torch = pytest.importorskip('torch')
     before = torch.get_num_threads()
     torch.set_num_threads(2)
     try: found = [threads for _, threads in run_jobs(pools, [(1,), (2,)], workers=2)]
@@ -47,11 +48,11 @@ def test_a_worker_of_a_parent_with_torch_has_one_thread_there_too(two_threads):
 
 
 def test_a_spawned_worker_has_one_thread(two_threads):
-    with get_context("spawn").Pool(1, begin_worker, (os.getpid(),)) as pool:
+    with get_context('spawn').Pool(1, begin_worker, (os.getpid(),)) as pool:
         assert set(pool.apply(pools)) == {1}
 
 
-LATER = """
+LATER = '''
 import os
 from emotionwave.files.workers import begin_worker
 begin_worker(os.getppid())
@@ -59,16 +60,16 @@ import numpy, torch
 from threadpoolctl import threadpool_info
 threads = {pool["num_threads"] for pool in threadpool_info()} | {torch.get_num_threads()}
 assert len(threadpool_info()) > 1 and threads == {1}, threads
-"""
+'''
 
 
 @pytest.mark.slow
 def test_libraries_that_a_job_loads_have_one_thread():
-    free = {k: v for k, v in os.environ.items() if not k.endswith("_NUM_THREADS")}
-    subprocess.run([sys.executable, "-c", LATER], env=dict(free, PYTHONPATH=path()), check=True, timeout=100)
+    free = {k: v for k, v in os.environ.items() if not k.endswith('_NUM_THREADS')}
+    subprocess.run([sys.executable, '-c', LATER], env=dict(free, PYTHONPATH=path()), check=True, timeout=100)
 
 
-def path(): return os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
+def path(): return os.pathsep.join([str(ROOT), os.environ.get('PYTHONPATH', '')])
 
 
 def test_one_worker_works_here_on_one_thread_and_gives_the_others_back(two_threads):
@@ -99,8 +100,9 @@ def test_stretches_side_by_side_end_with_the_last(two_threads):
     assert blas() == {2}
 
 
+@pytest.mark.slow
 def test_torch_has_its_threads_back_afterwards():
-    torch = pytest.importorskip("torch")
+    torch = pytest.importorskip('torch')
     before = torch.get_num_threads()
     try:
         torch.set_num_threads(2)
@@ -110,27 +112,27 @@ def test_torch_has_its_threads_back_afterwards():
 
 
 def test_a_job_on_dask_has_one_thread(two_threads):
-    distributed = pytest.importorskip("distributed", reason="needs dask: pip install emotionwave[dask]")
+    distributed = pytest.importorskip('distributed', reason='needs dask: pip install emotionwave[dask]')
     from emotionwave.data.format import _engine
     how = dict(n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None)
     with distributed.LocalCluster(**how) as cluster:
-        run = _engine("dask", 1, cluster.scheduler_address)
+        run = _engine('dask', 1, cluster.scheduler_address)
         assert all(threads[0] == 1 for _, threads in run(pools, [(1,), (2,)]))
 
 
 # ---- work
 
 def test_what_work_carries_travels_once_and_may_be_anything():
-    heavy = {"weights": np.arange(10), "function": lambda x: x + 1}  # no pickle could hold it; a fork does
-    def work(i): return heavy["function"](int(heavy["weights"][i]))
-    if sys.platform != "linux": pytest.skip("other systems don't fork")
+    heavy = {'weights': np.arange(10), 'function': lambda x: x + 1}  # no pickle could hold it; a fork does
+    def work(i): return heavy['function'](int(heavy['weights'][i]))
+    if sys.platform != 'linux': pytest.skip("other systems don't fork")
     assert sorted(run_jobs(work, [(i,) for i in range(5)], workers=2)) == [((i,), i + 1) for i in range(5)]
 
 
 @pytest.mark.slow
 def test_where_processes_cannot_fork_spawned_ones_do_the_same(monkeypatch, two_threads):
     import emotionwave.files.workers as workers
-    monkeypatch.setattr(workers, "_METHOD", "spawn")
+    monkeypatch.setattr(workers, '_METHOD', 'spawn')
     found = dict(run_jobs(partial(weighed, np.arange(10)), [(n,) for n in range(4)], workers=2))
     assert found == {(n,): (n, {1}) for n in range(4)}
 
@@ -150,25 +152,25 @@ def first_of(n, *_): return n
 
 def test_an_error_ends_the_run_and_no_job_that_waits_is_begun(tmp_path):
     jobs = [(n,) for n in range(40)]
-    with pytest.raises(ValueError, match="no music"):
+    with pytest.raises(ValueError, match='no music'):
         list(run_jobs(partial(fails_at_first, tmp_path), jobs, workers=2))
     assert len(list(tmp_path.iterdir())) < 20
 
 
 def fails_at_first(folder, n):
     (folder / str(n)).touch()
-    if n == 0: raise ValueError("no music")
+    if n == 0: raise ValueError('no music')
     time.sleep(.05)
 
 
 def test_a_worker_that_dies_is_one_clear_error():
-    with pytest.raises(RuntimeError, match="a worker process died.*fewer workers"):
+    with pytest.raises(RuntimeError, match='a worker process died.*fewer workers'):
         list(run_jobs(os._exit, [(1,), (1,)], workers=2))
 
 
 # ---- the end
 
-LONG = """
+LONG = '''
 import sys, time
 from pathlib import Path
 from emotionwave.files.workers import run_jobs
@@ -179,23 +181,23 @@ def work(n):
     (folder / f"done {n}").touch()
 if __name__ == "__main__":
     for _ in run_jobs(work, [(n,) for n in range(9)], workers=2): pass
-"""
+'''
 
 
 def start(folder, seconds):
     "A process that runs nine jobs in two workers, and these workers, once both have begun."
-    args, env = [sys.executable, "-c", LONG, str(folder), str(seconds)], dict(os.environ, PYTHONPATH=path())
+    args, env = [sys.executable, '-c', LONG, str(folder), str(seconds)], dict(os.environ, PYTHONPATH=path())
     job = subprocess.Popen(args, env=env, stderr=subprocess.PIPE, start_new_session=True)
     deadline = time.monotonic() + 60
-    while len(list(folder.glob("begun *"))) < 2 and time.monotonic() < deadline: time.sleep(.02)
-    children = Path(f"/proc/{job.pid}/task/{job.pid}/children").read_text().split()
+    while len(list(folder.glob('begun *'))) < 2 and time.monotonic() < deadline: time.sleep(.02)
+    children = Path(f'/proc/{job.pid}/task/{job.pid}/children').read_text().split()
     assert len(children) >= 2
     return job, children
 
 
 def is_alive(pid):
     "Whether a process runs; one that has ended and waits to be noticed doesn't."
-    try: return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    try: return Path(f'/proc/{pid}/stat').read_text().rsplit(')', 1)[1].split()[0] != 'Z'
     except OSError: return False
 
 
@@ -218,8 +220,8 @@ def test_ctrl_c_waits_for_the_jobs_in_hand_and_leaves_nothing_running(tmp_path):
     job, children = start(tmp_path, 3)  # seconds a job, long enough for a busy machine
     os.killpg(job.pid, signal.SIGINT)  # as a terminal sends it: to the parent and to its workers
     _, said = job.communicate(timeout=60)
-    assert job.returncode != 0 and said.count(b"Traceback") == 1  # the parent's; its workers say nothing
-    assert said.decode().rstrip().endswith("KeyboardInterrupt")
+    assert job.returncode != 0 and said.count(b'Traceback') == 1  # the parent's; its workers say nothing
+    assert said.decode().rstrip().endswith('KeyboardInterrupt')
     assert all_end(children)
-    begun, done = ({p.name.split()[1] for p in tmp_path.glob(f"{kind} *")} for kind in ("begun", "done"))
+    begun, done = ({p.name.split()[1] for p in tmp_path.glob(f'{kind} *')} for kind in ('begun', 'done'))
     assert begun == done and 2 <= len(done) < 9

@@ -120,10 +120,11 @@ class Keep:
             end[mine] = np.minimum(end[mine], other[np.searchsorted(other, new.onset[mine], 'right')])
         return new.replace(duration=end - new.onset)
 
-    def put_back(self, new):
+    def put_back(self, new, mask=None):
         """Lay the notes that are kept beside new ones, as the input has them; new ones give way where both
-        would hold down a key."""
-        old = only(self.song, self.mask)
+        would hold down a key. A stroke that none would be left of gets the input's own notes."""
+        mask = self.mask if mask is None else mask
+        old = only(self.song, mask)
         end, use = new.onset + new.duration, np.ones(len(new), bool)
         for p in np.intersect1d(old.pitch, new.pitch):
             mine, yours = np.flatnonzero(new.pitch == p), old.pitch == p
@@ -132,6 +133,9 @@ class Keep:
             i = np.searchsorted(o, new.onset[mine], 'right')
             use[mine] = (i == 0) | (np.append(0, e)[i] <= new.onset[mine])
             end[mine] = np.minimum(end[mine], np.append(o, np.iinfo(np.int64).max)[i])
+        gone = np.setdiff1d(new.onset, np.append(new.onset[use], old.onset))
+        own = np.isin(self.song.onset, gone) & ~mask
+        if own.any(): return self.put_back(new, mask | own)
         both = lambda k, x: np.concatenate([x[use], getattr(old, k)])
         return new.replace(onset=both('onset', new.onset), duration=both('duration', end - new.onset),
                            pitch=both('pitch', new.pitch), velocity=both('velocity', new.velocity))

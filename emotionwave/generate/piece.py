@@ -65,7 +65,7 @@ def compass_of(
     of the bars that its onsets are in: a note may be written at the bar line that it is played before."""
     registers = bar_registers(song, line)                                     # (2, A)
     silent = registers[1] < 0
-    registers[:, silent] = [[song.pitch.min()], [song.pitch.max()]]
+    registers[:, silent] = [[song.pitch.min(initial=127)], [song.pitch.max(initial=0)]]
     def step_of(ticks):
         ticks, place, _ = places_of(song, tokenizer, ticks)
         return ticks, start[place[:, 0]] + place[:, 1]

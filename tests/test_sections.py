@@ -1,4 +1,4 @@
-"Keys by section: each turns by its own tonic, and a secondary dominant is none; chords of other keys turn whole."
+"Keys by section: each turns by its own tonic; chords of other keys turn whole."
 from pathlib import Path
 import numpy as np
 import pytest

@@ -17,7 +17,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 SECONDS, MEMORY = 2, 1 << 30  # what one file may take: computing time and more memory than before
 HANG = 30  # seconds on the clock after which a process is ended; more, since machines are busy
-SUFFIXES = ('.mid', '.midi')
+SUFFIXES = ('.mid', '.midi', '.kar', '.rmi')
 
 
 # ---- mutants
@@ -186,7 +186,7 @@ def make_whole_way():
         assert tokens.decode(bars) == said, 'tokens read back are not what quantise says'
         measured = describe(song)
         assert all(np.isfinite(v) or np.isnan(v) for v in measured.values())
-        flat = unlap(song)
+        flat = unlap(song, by_track=True)
         song.save(path)
         again = read_song(path)
         for name in ('onset', 'duration', 'pitch', 'velocity', 'tempo_tick', 'tempo_bpm', 'meter_tick',
@@ -195,6 +195,8 @@ def make_whole_way():
         pedal = lambda s: sorted(zip(s.pedal_tick.tolist(), s.pedal_value.tolist()))
         same = pedal(again) == pedal(song) and again.tpq == song.tpq
         assert same, 'pedal or resolution differs after saving'
+        again.save(path)
+        assert read_song(path) == again, 'tracks, keys or words differ after saving'
     return whole_way
 
 def child(folders, seed):

@@ -26,3 +26,15 @@ def midi(*bodies, **how):
 def notes(song):
     return list(zip(*(c.tolist() for c in (song.onset, song.duration, song.pitch, song.velocity))))
 QUARTERS = [(0, 480, 60, 64), (480, 480, 64, 64)]                               # what `TWO` holds
+
+def said(kind, data):
+    "A meta event; text is written as UTF-8."
+    data = data.encode() if isinstance(data, str) else bytes(data)
+    return [0xff, kind, *vlq(len(data)), *data]
+def key(sharps, minor=0): return said(0x59, [sharps & 255, minor])
+def control(number, value, channel=0): return [0xb0 | channel, number, value]
+def program(number, channel=0): return [0xc0 | channel, number]
+def bend(value, channel=0): return [0xe0 | channel, value + 8192 & 127, value + 8192 >> 7]
+def played(*pitches, channel=0, length=480, velocity=64):
+    "Notes one after the other."
+    return [e for p in pitches for e in ((0, on(p, velocity, channel)), (length, off(p, channel)))]

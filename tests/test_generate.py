@@ -17,7 +17,7 @@ from emotionwave.generate.requests import Busy, Full, rules_of
 from emotionwave.generate.rules import GRAMMAR, anchors
 from emotionwave.generate.sampler import Control, Draft, move_forbidden, write_window
 from emotionwave.generate.versions import transfer, write_versions
-from emotionwave.music.song import Song
+from emotionwave.music.song import Song, Track
 from emotionwave.music.read import read_song
 from emotionwave.music.keys import find_key, Key
 from emotionwave.networks.vae import condition_row, EmotionVAE, ModelConfig
@@ -254,7 +254,8 @@ def test_what_may_not_be_said_never_goes_to_more_notes_at_the_same_place(net):
 
 def test_a_melody_beneath_the_other_hand_is_kept(tiny):
     beat = 480 * np.arange(16)
-    song = Song(np.tile(beat, 2), [480] * 32, np.append(np.tile([72, 74, 76, 77], 4), np.tile([48, 50, 84, 52], 4)), [70] * 32, right=[True] * 16 + [False] * 16)
+    song = Song(np.tile(beat, 2), [480] * 32, np.append(np.tile([72, 74, 76, 77], 4), np.tile([48, 50, 84, 52], 4)), [70] * 32,
+                tracks=[Track(hand='right'), Track(hand='left', channel=1)], track=[0] * 16 + [1] * 16)
     tops = {n for n, r in zip(notes(song), song.right) if r}
     assert {n for n, k in zip(notes(song), kept_notes(song, ('melody',))) if k} == tops
     for r in write_versions(song, ['negative', 'positive'], keep='melody', candidates=1, temperature=2., model=tiny): assert tops <= set(notes(r.song))

@@ -25,26 +25,30 @@ def test_sample_survives_its_own_file(path, tmp_path):
     song.save(tmp_path / path.name)
     assert read_song(tmp_path / path.name) == song and len(song) > 50
 
+def but_channels(song):
+    "The other libraries know no channels."
+    return song.replace(tracks=[t.replace(channel=0) for t in song.tracks])
+
 @every_sample
 def test_sample_survives_miditoolkit(path, tmp_path):
     song = read_song(path)
-    assert as_song(song.to_miditoolkit()) == song
+    assert but_channels(as_song(song.to_miditoolkit())) == but_channels(song)
     song.to_miditoolkit().dump(str(tmp_path / 'x.mid'))
-    assert read_song(tmp_path / 'x.mid') == song
+    assert notes(read_song(tmp_path / 'x.mid')) == notes(song)
 
 @every_sample
 def test_sample_survives_pretty_midi(path, tmp_path):
     song = read_song(path)
-    assert as_song(song.to_pretty_midi()) == song
+    assert but_channels(as_song(song.to_pretty_midi())) == but_channels(song)
     song.to_pretty_midi().write(str(tmp_path / 'x.mid'))
     assert np.array_equal(read_song(tmp_path / 'x.mid').onset, song.onset)
 
 @every_sample
 def test_sample_survives_symusic(path, tmp_path):
     song = read_song(path)
-    assert as_song(song.to_symusic()) == song
+    assert but_channels(as_song(song.to_symusic())) == but_channels(song)
     (tmp_path / 'x.mid').write_bytes(bytes(song.to_symusic().dumps_midi()))
-    assert read_song(tmp_path / 'x.mid') == song
+    assert notes(read_song(tmp_path / 'x.mid')) == notes(song)
 
 @every_sample
 def test_libraries_agree_on_what_a_sample_holds(path):
@@ -242,6 +246,8 @@ def test_hands_go_with_their_notes_until_these_are_others():
     assert (song.bars(0, 1).right.tolist() == song.right.tolist()
             and song.replace(meter_num=[1]).bars(2, 3).right.tolist() == [True, False])
     assert song.replace(onset=song.onset + 1).right is None
-    assert (song == song.replace(right=None) and Song(song.onset, song.duration, song.pitch, song.velocity,
-                                                      right=[False] * 8).right.tolist() == [False] * 8)
-    with pytest.raises(ValueError, match='right has 2 values for 8 onsets'): song.replace(right=[True, False])
+    assert song.replace(track=None).right is None
+    with pytest.raises(ValueError, match='track has 2 values for 8; give one for each, or None'):
+        song.replace(track=[1, 0])
+    with pytest.raises(ValueError, match='track must be from 0 to 1, the last of tracks, got 2 to 2'):
+        song.replace(track=[2] * 8)

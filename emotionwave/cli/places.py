@@ -4,14 +4,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-MIDI = '.mid', '.midi'
-
-
-def is_midi(
-    path:Path,              # any
-)->bool:
-    "Tell by its ending whether a path is of a MIDI file."
-    return path.suffix.lower() in MIDI
+MIDI = '.mid', '.midi'     # endings of what is written
 
 
 def need_writable(
@@ -27,12 +20,19 @@ def need_writable(
         raise PermissionError(f'{folder}: not writable; choose another place for --output')
 
 
+def copy_name(
+    source:Path,            # the input
+)->str:
+    "Name the copy of an input that is put beside its versions; what is wrapped in RIFF keeps its ending."
+    return source.name if source.suffix.lower() == '.rmi' else f'{source.stem}.mid'
+
+
 def copy_place(
     source:Path,            # the input
     folder:Path,            # where its versions go
 )->Path|None:               # `None` where it lies there already
     "Find where a copy of the input goes; another piece of that name isn't written over."
-    place = folder / f'{source.stem}.mid'
+    place = folder / copy_name(source)
     if folder.resolve() == source.resolve().parent: return None
     if not place.exists(): return place
     if place.read_bytes() != source.read_bytes():

@@ -3,9 +3,10 @@ import sys
 from argparse import ArgumentParser, Namespace
 from functools import partial
 from pathlib import Path
+from ..files.folders import is_midi
 from .arguments import RULES, bars_of, parts
-from .places import copy_place, is_midi, need_writable, write_all
-from .terminal import error_line, mover, one_line, progress_bar
+from .places import MIDI, copy_name, copy_place, need_writable, write_all
+from .terminal import complain, error_line, mover, one_line, progress_bar
 
 NAME = 'transfer'
 HELP = 'write a new version of a piece with another valence'
@@ -45,6 +46,9 @@ def add_arguments(parser:ArgumentParser)->None:
         help='parts that stay exactly as they are: melody, rhythm, harmony, left, right (hands, as the two '
              'tracks of a file have them, else told apart by register), or several, as in melody left; '
              'keeping parts leaves less to change')
+    add('--tracks', type=parts, action='extend', metavar='TRACK',
+        help='names or numbers (from 0) of the tracks that take part, as in "Right hand,2"; the others sound '
+             'along untouched (default: all but drums)')
     add('--rhythm', metavar='CLASS',
         help='how busy bars are to be, from 0 (calm) to 7 (busy), or several with commas from the first bar '
              'to the last (default: as they are)')
@@ -65,13 +69,14 @@ def run(args:Namespace)->int:
     from ..music.song import Song
     args.span = bars_of(args.bars)
     valence = 'positive' if args.valence == 'both' else args.valence
-    write_versions(Song(), [valence], **_settings(args))    # a wrong setting is one error, not one a file
+    # a wrong setting is one error, not one a file; tracks differ from file to file
+    write_versions(Song(), [valence], **_settings(args) | dict(tracks=None))
     return _transfer_folder(args) if args.input.is_dir() else _transfer_file(args)
 
 
 def _settings(args):
     "Pick what `write_versions` takes as it stands."
-    names = 'strength likeness keep rhythm polyphony temperature top_p candidates without seed model'
+    names = 'strength likeness keep rhythm polyphony temperature top_p candidates without seed model tracks'
     return {name: getattr(args, name) for name in names.split()}
 
 
@@ -108,6 +113,7 @@ def _transfer_file(args):
     with progress_bar(args.quiet, unit='bar') as bar:
         results = _write_versions(args, args.input, places, mover(bar))
     _save(args.input, results, places, copy)
+    for notice in results[0].source.notices: complain(f'{args.input}: {notice}')
     for result, (_, place) in zip(results, places):
         print(one_line(f'{place}: {result.source.name} {_became(result, args.bars)}'))
     return 0
@@ -130,7 +136,7 @@ def _file_places(args):
 def _check_place(place, args):
     "Refuse a place that is no MIDI file, or where something would be lost."
     if place.is_dir(): raise ValueError(f'{place}: a directory; give --output a file name that ends in .mid')
-    if not is_midi(place):
+    if place.suffix.lower() not in MIDI:
         raise ValueError(f'{place}: a version is a MIDI file; give --output a name that ends in .mid')
     if not place.exists(): return
     if args.input.exists() and place.samefile(args.input):
@@ -179,7 +185,7 @@ def _transfer_one(args, file, out, taken):
     "Write the versions of one piece of a folder; returns the names that are taken by it."
     places = _places(file, args.valence, out)
     names = [place.name for _, place in places]
-    if out.resolve() != args.input.resolve(): names.insert(0, f'{file.stem}.mid')      # its copy
+    if out.resolve() != args.input.resolve(): names.insert(0, copy_name(file))
     for name in names:
         if name in taken:
             raise ValueError(f'would be written over what is written of {taken[name]}; rename one of them')

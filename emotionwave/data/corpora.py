@@ -414,7 +414,7 @@ def corpus_files(
     files = files + _plain(folder, loose)
     if not files:
         raise ValueError(f'{folder}: no MIDI files in it or below it; '
-                         'name a folder that holds .mid or .midi files')
+                         'name a folder that holds MIDI files')
     files = [replace(f, genre=genres.get(f.corpus, 'other')) if f.genre == 'other' else f for f in files]
     places = {}
     for f in files:

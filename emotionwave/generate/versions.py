@@ -19,6 +19,7 @@ from ..music.read import as_song
 from ..music.keys import find_key, Key
 from ..music.tokens import Tokenizer
 from ..music.similarity import chroma_likeness, sim_chr, sim_grv
+from ..music.tracks import hand_out, set_aside, set_back, turn_keys
 from ..networks.vae import condition_row, EmotionVAE
 from ..learn.checkpoint import checkpoint_id, default_checkpoint, load_checkpoint
 from ..player.player import show
@@ -180,7 +181,7 @@ class Writing:
 
     def finish(self, ids, version:Version)->tuple:   # `Song`, names of moves that did something
         """Make a song of a version's ids, with what it has of the input: tempos, meters, pedal, name, grid,
-        timing, what is kept; no key sounds twice at once."""
+        timing, what is kept, tracks and what they say; no key of a track sounds twice at once."""
         made, harmony = self._notes(ids, version)
         made, played = moved_by((TOUCH, *IN_TIME), made, version, self.without)
         # very short bars are read several at a time, beyond the last of them
@@ -188,6 +189,7 @@ class Writing:
         made = unlap(self.song.replace(onset=made.onset, duration=made.duration, pitch=made.pitch,
                                        velocity=made.velocity))
         made, after = moved_by(AFTERWARDS, made, version, self.without)
+        made = turn_keys(hand_out(made, self.song), version.ways[::2], version.line)
         return made, harmony + played + after
 
 # %% ../../nbs/189_generate.versions.ipynb #0000000b
@@ -273,7 +275,7 @@ def _loaded(folder, *saved):
     return QuickDecoder(net), tokenizer
 
 def write_versions(
-    source,            # path, `Song`, `miditoolkit.MidiFile`, `pretty_midi.PrettyMIDI` or `symusic.Score`
+    source,            # path, `Song`, or an object of miditoolkit, pretty_midi, symusic or mido
     valences:Sequence, # several valences, each as in `valence_of`, or a course of it as in `curve_of`
     # how hard the valence is pressed: 0 gives the input back, rounded to the tokens' steps of time and
     # loudness, but for rhythm and polyphony asked for; above 1 is beyond what is usual, from `PRESSED` on
@@ -301,6 +303,9 @@ def write_versions(
     without=(),        # names of rules and moves that are left out, as in `moves.EVERY_SWITCH`
     model=None,        # checkpoint folder; `None` for the one that ships
     callback:Callable|None=None,   # called with (bars written, bars in all) now and then; may raise to cancel
+    # names or numbers (from 0) of the tracks that take part, the others sound along untouched; `None` for all
+    # but drums
+    tracks=None,
 )->list:               # of `Result`, one a valence, in their order
     "Write several versions of a piece at once."
     if isinstance(valences, np.ndarray): valences = valences.tolist()
@@ -316,12 +321,13 @@ def write_versions(
     _check(strength, likeness, seed, temperature, top_p, candidates, bars, callback)
     song = barred(as_song(source))
     key = find_key(song)
-    if bars is not None: song = song.bars(*bars)
+    whole = song if bars is None else song.bars(*bars)
+    song = set_aside(whole, tracks)
     quick, tokenizer = load_decoder(model or default_checkpoint())
     if odd := set(asked) - set(quick.model.config.conditions):
         raise ValueError(f'{model}: knows no {" and no ".join(sorted(odd))}; leave it out, '
                          'or use another checkpoint')
-    if not len(song): return [Result(song, song, v, key, seed) for v in wanted]
+    if not len(song): return [Result(whole, whole, v, key, seed) for v in wanted]
     writing = _begin(song, key, tokenizer, wanted, keep, asked, min(strength, PRESSED), likeness, candidates,
                      seed, without)
     # steps are small: more threads wait for each other
@@ -329,7 +335,7 @@ def write_versions(
     out = []
     for bars_of_ids, version, v in zip(written, writing.versions, wanted):
         made, moves = writing.finish(np.concatenate(bars_of_ids), version)
-        out.append(Result(made, song, v, key, seed, tuple(sorted(writing.applied)) + moves))
+        out.append(Result(set_back(made, whole), whole, v, key, seed, tuple(sorted(writing.applied)) + moves))
     return out
 
 def _begin(song, key, tokenizer, wanted, keep, asked, *settings):
@@ -365,7 +371,7 @@ def _check(strength, likeness, seed, temperature, top_p, candidates, bars, callb
         raise ValueError(f'callback is called with (bars written, bars in all), got {callback!r}')
 
 def transfer(
-    source,            # path, `Song`, `miditoolkit.MidiFile`, `pretty_midi.PrettyMIDI` or `symusic.Score`
+    source,            # path, `Song`, or an object of miditoolkit, pretty_midi, symusic or mido
     # 1, "negative" or "sad"; 2, "positive" or "happy"; a float from 0. (sad) to 1. (happy), or several from
     # the first bar to the last
     valence='positive',
@@ -383,8 +389,9 @@ def transfer(
     without=(),        # names of rules and moves that are left out, as in `moves.EVERY_SWITCH`
     model=None,        # checkpoint folder; `None` for the one that ships
     callback:Callable|None=None,   # called with (bars written, bars in all) now and then; may raise to cancel
+    tracks=None,       # names or numbers of the tracks that take part; `None` for all but drums
 )->Result:
     """Write a new version of a piece with another valence: the same bars, meters, tempos, name and ticks; a
     performance is laid on beats that are found in it."""
     return write_versions(source, [valence], strength, likeness, keep, seed, rhythm, polyphony, bars,
-                          temperature, top_p, candidates, without, model, callback)[0]
+                          temperature, top_p, candidates, without, model, callback, tracks)[0]

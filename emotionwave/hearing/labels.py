@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 import numpy as np
 from ..files.atomic import write_atomic
+from ..files.folders import is_midi
 from ..files.workers import one_thread
 from ..music.read import read_song
 from ..music.keys import find_key
@@ -19,7 +20,6 @@ from ..music.tokens import TokenConfig, Tokenizer
 from .classifiers import MIN_NOTES, Classifier, Labeller, load_labeller, load_listener
 
 # %% ../../nbs/127_hearing.labels.ipynb #00000005
-_ENDINGS = ('.mid', '.midi', '.kar')
 _AT_ONCE = 64  # files that are heard together
 
 def _midi_files(paths):
@@ -29,7 +29,7 @@ def _midi_files(paths):
         if not path.exists(): raise FileNotFoundError(f'{path}: no such file or folder')
         found = [path]
         if path.is_dir():
-            found = sorted(p for p in path.rglob('*') if p.suffix.lower() in _ENDINGS and p.is_file())
+            found = sorted(p for p in path.rglob('*') if is_midi(p) and p.is_file())
         if not found: raise FileNotFoundError(f'{path}: no MIDI files in this folder')
         files += found
     return files

@@ -9,15 +9,16 @@ __all__ = ['MIN_EXCERPT_NOTES', 'WARM_UP', 'ONE_CANDIDATE', 'STRENGTH_SONGS', 'C
 # %% ../../nbs/237_measure.evaluation.ipynb #00000002
 import hashlib, json, shutil, time, zlib
 from collections.abc import Callable
-from dataclasses import fields
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple, TYPE_CHECKING
 import numpy as np
 from ..files.atomic import write_atomic
+from ..files.folders import is_midi
 from ..files.models import MODELS
 from ..files.workers import one_thread, run_jobs
 from ..music.song import Song
+from ..music.read import midi_bytes
 from ..music.keys import find_key
 from ..player.player import player_html
 from ..hearing.beats import barred
@@ -46,7 +47,7 @@ def excerpt(
 # %% ../../nbs/237_measure.evaluation.ipynb #00000006
 def _is_midi(path):
     hidden = path.name.startswith('.') or '__MACOSX' in path.parts
-    return path.suffix.lower() in ('.mid', '.midi') and not hidden and path.is_file()
+    return is_midi(path) and not hidden and path.is_file()
 
 def midi_files(
     folder:str|Path,   # searched with all folders below
@@ -200,9 +201,7 @@ def _say_beforehand(estimate, jobs, methods, workers, kept_at):
 
 def _digest(found):
     "What tells an excerpt from another."
-    values = [getattr(found.song, f.name) for f in fields(found.song)]
-    notes = repr([np.asarray(v).tobytes() for v in values if v is not None])
-    return found.file.name, found.first_bar, hashlib.sha1(notes.encode()).hexdigest()
+    return found.file.name, found.first_bar, hashlib.sha1(midi_bytes(found.song)).hexdigest(), found.song.grid
 
 def _keep(output, settings):
     "Folder for songs that are done with these settings by this version of the package; others are removed."

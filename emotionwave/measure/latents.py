@@ -206,9 +206,8 @@ def accuracy(
     right, count = np.zeros(len(KINDS)), np.zeros(len(KINDS))
     for _, b in _batches(data, rows, config, model, tokenizer):
         if not skeleton: b['skeleton'] = torch.full_like(b['skeleton'], -1)
-        with torch.autocast(b['ids'].device.type, torch.bfloat16):
-            z = _encode(model, b)[0]
-            logits = _foretell(model, b, z if latent else torch.zeros_like(z))
+        z = _encode(model, b)[0]
+        logits = _foretell(model, b, z if latent else torch.zeros_like(z))
         there = b['targets'] >= 0
         truth, told = b['targets'][there].numpy(), logits.argmax(-1)[there].numpy()
         kind = tokenizer.kind[truth]

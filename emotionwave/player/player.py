@@ -10,8 +10,8 @@ import base64, json, re
 from html import escape
 import numpy as np
 from ..files.assets import asset
-from ..music.song import Song, need_notes, unlap
-from ..music.convert import to_symusic
+from ..music.song import Song, need_notes
+from ..music.read import midi_bytes
 from ..sound.synth import ADVICE, TAIL_S, render, synth_name
 from ..sound.files import QUALITIES, RATE, encode_mp3, encode_wav
 from .roll import beat_grid, changed, draw, png
@@ -62,7 +62,7 @@ def _sounds(songs, budget):
 # %% ../../nbs/101_player.player.ipynb #0000000d
 def _section(song, name, file, differ):
     "Write one version: its name, the files that it can be saved as, its roll."
-    midi = base64.b64encode(bytes(to_symusic(unlap(song)).dumps_midi())).decode()
+    midi = base64.b64encode(midi_bytes(song)).decode()
     label = escape(name or file, quote=True)
     seen = f'Piano roll{": " + name if name else ""}, {len(song)} notes'
     if differ: seen += f', {differ} of them not in the other version'

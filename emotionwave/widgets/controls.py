@@ -7,6 +7,7 @@ __all__ = ['need_ipywidgets', 'Controls']
 
 # %% ../../nbs/283_widgets.controls.ipynb #00000002
 import random
+from ..files.folders import ENDINGS
 from ..generate.keep import KEEPS
 from ..generate.versions import CANDIDATES, PRESSED
 from .words import failure_text, head_html, said_html
@@ -81,11 +82,12 @@ class Controls:
         self._link()
 
     def _make_piece(self, w, sources, folder, limit):
-        hint = f'.mid or .midi, up to {limit / 1e6:g} MB. It stays on the machine that runs this notebook.'
+        kinds = ', '.join(ENDINGS)
+        hint = f'{kinds}, up to {limit / 1e6:g} MB. It stays on the machine that runs this notebook.'
         self.source = _choice(w, 'Choose from', sources)
         self.folder = w.Text(value=folder, description='Folder', placeholder='its path, then Enter',
                              continuous_update=False, style=_LABEL, layout=_WIDE)
-        self.upload = w.FileUpload(accept='.mid,.midi', multiple=False, description='Upload a MIDI file',
+        self.upload = w.FileUpload(accept=','.join(ENDINGS), multiple=False, description='Upload a MIDI file',
                                    layout=dict(width='auto', min_width='200px'))
         self.upload_hint = w.HTML(f'<div class="ew-hint">{hint}</div>')
         self.piece = _choice(w, 'Song', [])

@@ -9,6 +9,7 @@ __all__ = ['MAX_LISTED', 'MAX_UPLOAD', 'sample_folder', 'songs_in', 'uploads', '
 import os, tempfile
 from importlib.resources import files
 from pathlib import Path
+from ..files.folders import ENDINGS, is_midi
 from ..music.song import Song
 from ..music.read import read_song
 
@@ -25,7 +26,7 @@ def sample_folder(
 
 def _is_midi(name):
     "Tell by its name whether a file is MIDI and not hidden."
-    return name.lower().endswith(('.mid', '.midi')) and not name.startswith('.')
+    return is_midi(name) and not name.startswith('.')
 
 def _midi_below(folder):
     "List MIDI files in a folder and below, in order; of a whole disk, those that are found first."
@@ -50,7 +51,7 @@ def songs_in(
     paths = _midi_below(folder)
     found = set(paths)
     pieces = [path for path in paths if not _is_version(path, found)]
-    if not pieces: raise FileNotFoundError(f'{folder}: no MIDI files (.mid or .midi) in it')
+    if not pieces: raise FileNotFoundError(f'{folder}: no MIDI files ({", ".join(ENDINGS)}) in it')
     return [(str(p.relative_to(folder).with_suffix('')).replace('_', ' '), p) for p in pieces[:MAX_LISTED]]
 
 # %% ../../nbs/280_widgets.inputs.ipynb #00000009

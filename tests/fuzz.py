@@ -176,7 +176,7 @@ def make_whole_way():
         covers = edges[0] == 0 and edges[-1] > song.onset[-1]
         assert (np.diff(edges) > 0).all() and covers, 'bars do not rise or do not cover the notes'
         assert np.isfinite(song.seconds(np.append(edges, song.end_tick))).all()
-        parts = [song.bars(k, k + 4) for k in (0, (len(edges) - 1) // 2)]
+        parts = [song.bars(k, min(k + 4, len(edges) - 1)) for k in (0, (len(edges) - 1) // 2)]
         assert all(len(p.bar_ticks()) > 1 for p in parts)
         key = find_key(song)
         bars = tokens.encode(song, key.tonic)

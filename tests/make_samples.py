@@ -555,9 +555,10 @@ writes the same bytes again on the same machine.
 
 Below, each picture shows the original, coloured by hand, above its two versions: there, notes are pale \
 where the original strikes the same pitch at the same place, though it may hold it longer or shorter, vivid \
-where they are new, and outlines where they are gone. The figures: the keys found in the original and the \
-version; the valence that is heard in them, by a classifier that had no part in making them, 0 the saddest \
-and 1 the happiest; and how alike they are in the pitch classes and in the onsets of each bar, 1 the same. \
+where they are new, and outlines where they are gone. In the lists: what was done, as the notes show it, and \
+what to try where the wish wasn't met; the valence that is heard in both, by the listener, which had no part \
+in making them, 0 the saddest and 1 the happiest; and how alike they are in the pitch classes and the onsets \
+of each bar, in their strokes and in register, 1 the same. \
 {summary}
 
 {pieces}
@@ -580,7 +581,8 @@ def section(name, results):
     links = ', '.join(f'[{what}]({file})' for what, file in zip(('original', *VERSIONS), files))
     lines = [f'### {p.title}', f'{p.composer}; {p.character}. Files: {links}.',
              f'![Piano rolls of {p.title}: original, {", ".join(VERSIONS)}](rolls/{name}.png)']
-    return '\n\n'.join(lines + ['\n'.join(f'- {version}: {r.line}' for version, r in zip(VERSIONS, results))])
+    told = [f'- {version}: {r.sentence} · {r.line}' for version, r in zip(VERSIONS, results)]
+    return '\n\n'.join(lines + ['\n'.join(told)])
 
 
 def page(folder):

@@ -3,7 +3,8 @@ their processes start them."""
 from dataclasses import replace
 import numpy as np
 from emotionwave.music.song import Song
-from emotionwave.music.read import read_song, save
+from emotionwave.music.read import read_song
+from emotionwave.music.write import save
 from emotionwave.networks.reader import ReaderConfig
 from emotionwave.networks.vae import ModelConfig
 from emotionwave.data.format import format_corpora

@@ -2,7 +2,8 @@ import json, re
 from pathlib import Path
 import numpy as np, pandas as pd, pytest
 from emotionwave.music.song import Song
-from emotionwave.music.read import read_song, save
+from emotionwave.music.read import read_song
+from emotionwave.music.write import save
 from emotionwave.music.keys import find_key, Key
 from emotionwave.hearing.classifiers import BARLESS, load_opinion
 from emotionwave.measure.figures import bar_figures, diversity, heard_moved, judge_song, same_strokes
@@ -489,7 +490,7 @@ def test_the_model_at_other_strengths_and_the_originals_network_are_measured_bes
     assert methods_of(tmp_path / 'paper', dict(seed=3))['model'].seed == 3
 
 @pytest.mark.parametrize('wrong, says', [
-    (dict(strengths=(.5, 11)), 'strengths must be from 0 to 1.5, from which on nothing more is done, got 11'),
+    (dict(strengths=(.5, 11)), 'strengths must be from 0 to 1.5, got 11'),
     (dict(strengths=(float('nan'),)), 'strengths must be'),
     (dict(strengths=(2,)), 'strengths must be'),
     (dict(strengths=(-.1,)), 'strengths must be'),

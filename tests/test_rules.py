@@ -4,16 +4,17 @@ import pytest
 import torch
 from emotionwave.generate.keep import Keep
 from emotionwave.generate.lines import Lines, Next
-from emotionwave.generate.moves import AFTERWARDS, Augmented, EVERY_SWITCH, HARMONY, IN_TIME, Mediants, Register, TOUCH, Timing, Version, moved_by, read_without
+from emotionwave.generate.moves import AFTERWARDS, Augmented, BackInCompass, EVERY_SWITCH, HARMONY, IN_TIME, Mediants, Register, TOUCH, Timing, Version, moved_by, read_without
 from emotionwave.generate.piece import Part
 from emotionwave.generate.requests import SWITCHES, rules_of
 from emotionwave.generate.rules import GRAMMAR, LAW, STRANGE, WISH, anchors, held_degrees
 from emotionwave.generate.sampler import Chances, Control, sample_top_p
 from emotionwave.generate.versions import transfer, write_versions
 from emotionwave.music.keys import Key
-from emotionwave.music.song import Song
+from emotionwave.music.similarity import WITHIN
+from emotionwave.music.song import only, Song
 from emotionwave.music.texture import clash, sub_beat
-from emotionwave.music.tokens import DURATION, PITCH, POSITION, Tokenizer
+from emotionwave.music.tokens import BAR, DURATION, PITCH, POSITION, Tokenizer
 
 TOKENS = Tokenizer()
 
@@ -30,9 +31,9 @@ SONG = song_of([[48, 64], [55, 67], [52, 64], [55, 72]], [[53, 69], [57, 72], [5
 
 class Drawing:
     "A version of a song in C, drawn from a network that knows nothing."
-    def __init__(self, song=SONG, mode='major', valence=0., keep=(), without=(), anchor=0., held=False, shown=None, seed=0, likes=None, max_bar_tokens=127, near=5., **asked):
+    def __init__(self, song=SONG, mode='major', valence=0., keep=(), without=(), anchor=0., held=False, shown=None, seed=0, likes=None, near=5., **asked):
         encoded = TOKENS.encode(song, 0)
-        self.part = Part.of(encoded, TOKENS, song, Key(0, mode, 1.), max_bar_tokens)
+        self.part = Part.of(encoded, TOKENS, song, Key(0, mode, 1.))
         self.keep = Keep(song, self.part, TOKENS, 0, keep)
         B = len(self.part.opening)
         if held: held = held_degrees(mode, [[valence] * B])
@@ -121,15 +122,29 @@ def test_a_pitch_class_turns_one_way_all_through_a_bar():
         return all(len(v) == 1 for (_, degree), v in at.items() if degree)
     assert holds(law, 'one_way') == [True, False]
 
-LONG = song_of(*[[[48, 64], [55, 67], [52, 64], [55, 72]]] * 2)
-
-def test_every_stroke_of_a_long_bar_comes():
-    quiet = dict(song=LONG, max_bar_tokens=4, likes={1: 4., POSITION: -4.})   # a network that ends bars early
+def test_every_stroke_comes():
+    quiet = dict(likes={BAR: 4., POSITION: -4.})                              # a network that ends bars early
     assert holds(lambda new, old: strokes(new) == strokes(old), 'every_stroke', **quiet) == [True, False]
 
-def test_each_stroke_of_a_long_bar_has_as_many_notes():
+def test_each_stroke_has_as_many_notes():
     def count(notes): return dict(zip(*(x.tolist() for x in np.unique(notes[:, 0] * 1000 + notes[:, 1], return_counts=True))))
-    assert holds(lambda new, old: count(new) == count(old), 'as_many', song=LONG, max_bar_tokens=4, near=20., likes={PITCH: 1.}) == [True, False]
+    assert holds(lambda new, old: count(new) == count(old), 'as_many', near=0., likes={PITCH: 1.}) == [True, False]
+
+def registers(notes): return {b: (notes[notes[:, 0] == b, 2].min(), notes[notes[:, 0] == b, 2].max()) for b in set(notes[:, 0].tolist())}
+
+def in_register(new, old):
+    own = registers(old)
+    return all(own[b][0] - WITHIN <= low and high <= own[b][1] + WITHIN for b, (low, high) in registers(new).items())
+
+@pytest.mark.parametrize('shown', [None, lambda notes: np.arange(len(notes)) % 2 == 0, lambda notes: notes[:, 0] < 0], ids=['all', 'half', 'none'])
+def test_no_note_leaves_the_register_of_its_bar(shown):
+    assert holds(in_register, 'compass', near=0., shown=shown) == [True, False]
+
+def test_a_bar_that_is_to_be_fuller_may_go_an_octave_lower_and_no_higher():
+    for seed in range(4):
+        d = Drawing(seed=seed, near=0., full=(7., np.inf))
+        new, old, lowest = registers(d.notes()), registers(d.own), d.own[:, 2].min()
+        assert all(min(old[b][0] - 12, lowest) - WITHIN <= low and high <= old[b][1] + WITHIN for b, (low, high) in new.items())
 
 def test_a_bar_strikes_as_many_sub_beats_as_is_asked_for():
     for least, most in ((1, 2), (6, 9)):
@@ -230,6 +245,23 @@ def test_touch_adds_no_clash_and_moves_no_onset_or_pitch(strength):
 def test_the_timing_of_the_player_comes_back():
     late = SONG.replace(onset=SONG.onset + np.arange(len(SONG)) // 2 % 3 * 5)
     assert Timing()(TOKENS.quantise(late, 0), version(late)).onset.tolist() == late.onset.tolist()
+
+def test_onsets_that_share_a_place_come_back_with_the_notes_that_were_theirs():
+    spread = song_of([[48, 64]] * 4)
+    spread = spread.replace(onset=spread.onset + 9 * (spread.pitch == 64))    # the tune comes late
+    grid = TOKENS.quantise(spread, 0)
+    sad = grid.replace(pitch=grid.pitch - (grid.pitch == 64))
+    new = Timing()(sad, version(spread))
+    assert list(zip(new.onset.tolist(), new.pitch.tolist())) == list(zip(spread.onset.tolist(), (spread.pitch - (spread.pitch == 64)).tolist()))
+    bass = only(grid, grid.pitch == 48)                                       # one note for two onsets
+    assert Timing()(bass, version(spread)).onset.tolist() == spread.onset.tolist()
+
+def test_a_note_that_a_move_took_too_far_goes_back_by_octaves_or_to_one_of_its_bars():
+    high = SONG.replace(pitch=SONG.pitch + np.where(SONG.pitch == 64, 24, 0))
+    assert BackInCompass()(high, version()) == SONG
+    narrow = song_of([[60], [60], [60], [60]])
+    assert BackInCompass()(narrow.replace(pitch=[60, 62, 66, 57]), version(narrow)).pitch.tolist() == [60, 62, 60, 60]
+    assert BackInCompass()(SONG, version()) == SONG
 
 def test_what_is_kept_is_put_back_tick_for_tick():
     about = version(keep=('melody',))

@@ -4,9 +4,10 @@ import struct
 from pathlib import Path
 import numpy as np
 import pytest
-from emotionwave.music.song import CONTROL, Song, Track, unlap
-from emotionwave.music.read import as_song, midi_bytes, read_song
+from emotionwave.music.song import CONTROLLER, Song, Track, unlap
+from emotionwave.music.read import as_song, read_song
 from emotionwave.music.tracks import hand_out, set_aside, set_back
+from emotionwave.music.write import midi_bytes
 from smf import (END, bend, control, events, key, meter, midi, notes, off, on, played, program, said,
                  tempo, title)
 
@@ -91,9 +92,9 @@ def test_tracks_come_back_as_they_were(tmp_path):
                                                                   (1440, 'marker', 'B')]
     assert [song.key_tick.tolist(), song.key_sharps.tolist(),
             song.key_minor.tolist()] == [[0, 1440], [1, -2], [0, 1]]
-    assert song.tracks[0].events[1:].tolist() == [[0, CONTROL, 7, 90], [0, CONTROL, 10, 20],
+    assert song.tracks[0].events[1:].tolist() == [[0, CONTROLLER, 7, 90], [0, CONTROLLER, 10, 20],
                                                   [0, 0xe0, 100, 64]]
-    assert song.tracks[2].events[1:].tolist() == [[0, CONTROL, 66, 127], [0, CONTROL, 67, 127]]
+    assert song.tracks[2].events[1:].tolist() == [[0, CONTROLLER, 66, 127], [0, CONTROLLER, 67, 127]]
     assert song.pedal_track.tolist() == [2, 2] and len(song.tracks[3].notes) == 16 and len(song) == 48
 
 def test_names_keep_their_bytes_and_are_shown_readably(tmp_path):

@@ -175,11 +175,6 @@ def test_what_is_not_asked_for_stays_as_it_is(mine):
     mine.controls.rhythm.value = 0
     assert mine.controls.asked()['rhythm'] == 0
 
-def test_another_seed_is_drawn(mine):
-    seeds = set()
-    for _ in range(4): mine.controls.dice.click(); seeds.add(mine.controls.seed.value)
-    assert len(seeds) > 1
-
 
 # ---- transferring
 
@@ -195,7 +190,60 @@ def test_a_transfer_gives_what_versions_gives_and_shows_both(mine, tiny):
 
 def test_a_version_with_the_notes_of_the_piece_says_so(mine):
     mine.controls.strength.value = 0.; mine.controls.go.click(); mine.wait()
-    assert mine.result.same_notes and 'no pitch is changed' in mine.controls.said.value
+    assert mine.result.same_notes and 'these are the notes of the piece' in mine.controls.said.value and 'try strength 1' in mine.controls.said.value
+
+class Stubborn:
+    "Stands in for `write_versions`: gives the piece back, and another tune only from a likeness down."
+    def __init__(self, most): self.most, self.asked = most, []
+
+    def __call__(self, song, valences, callback=None, bars=None, seed=0, likeness=1., **settings):
+        self.asked.append((likeness, seed))
+        part = song.bars(*bars)
+        new = part.replace(pitch=part.pitch - 1) if likeness <= self.most else part
+        return [Result(new, part, v, music_keys.find_key(part), seed, likeness=likeness) for v in valences]
+
+def test_another_goes_down_in_likeness_until_the_music_differs(mine, monkeypatch):
+    stubborn = Stubborn(.6)
+    monkeypatch.setattr(widgets_panel, 'write_versions', stubborn)
+    before = mine.controls.seed.value
+    mine.controls.dice.click(); mine.wait()
+    assert [likeness for likeness, _ in stubborn.asked] == [1., .8, .6]
+    assert {seed for _, seed in stubborn.asked} == {mine.controls.seed.value} != {before}
+    assert mine.controls.likeness.value == .6 == mine.result.likeness and 'likeness 0.6' in mine.controls.stage.value
+    assert 'Done at likeness 0.6, as it came out the same above it' in mine.controls.said.value
+
+def test_another_says_that_there_is_no_other(mine, monkeypatch):
+    monkeypatch.setattr(widgets_panel, 'write_versions', Stubborn(1.))
+    mine.controls.dice.click(); mine.wait()
+    assert mine.controls.likeness.value == 1 and len(mine.stage.results) == 1
+    mine.controls.dice.click(); mine.wait()               # all that comes is what was shown before
+    assert 'There is no other version' in mine.controls.said.value and 'alert' not in mine.controls.said.value
+    assert mine.controls.likeness.value == 1 and len(mine.stage.results) == 1 and not mine.controls.go.disabled
+
+def test_another_is_by_another_seed(mine, slow):
+    slow.go.set()
+    seeds = set()
+    for _ in range(3): mine.stage.results = []; mine.controls.dice.click(); mine.wait(); seeds.add(mine.result.seed)
+    assert len(seeds) > 1 and {call[2] for call in slow.calls} == seeds
+
+def test_what_was_done_is_said_and_comes_back_with_an_earlier_result(mine, slow):
+    slow.go.set()
+    mine.controls.go.click(); mine.wait()
+    sentence = unescape(mine.result.sentence)
+    assert 'pitches changed' in sentence and sentence in unescape(mine.controls.said.value) and sentence in unescape(mine.controls.heard.value)
+    mine.controls.history.value = -1; mine.wait()
+    assert sentence not in unescape(mine.controls.heard.value)
+    mine.controls.history.value = 0; mine.wait()
+    assert sentence in unescape(mine.controls.heard.value)
+
+def test_the_app_hears_what_the_command_hears(mine, tmp_path):
+    from emotionwave.hearing.labels import label_files
+    mine.controls.go.click(); mine.wait()
+    mine.result.save(tmp_path / 'new.mid'); mine.result.source.save(tmp_path / 'old.mid')
+    heard = [f'{row["valence"]:.2f}' for row in label_files([tmp_path / 'old.mid', tmp_path / 'new.mid'])]
+    assert [f'{p:.2f}' for p in mine.result.figures['valence']] == heard
+    assert all(f'<b>{p}</b>' in mine.controls.heard.value for p in heard)
+    assert f'heard {heard[0]} → {heard[1]}' in mine.result.line
 
 def test_it_never_runs_twice_at_once(mine, slow):
     mine.controls.go.click(); assert slow.started.wait(5)

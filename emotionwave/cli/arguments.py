@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 PARTS = 'melody', 'rhythm', 'harmony', 'left', 'right'  # as `generate.keep.KEEPS`, which takes long to import
 # as `generate.moves.EVERY_SWITCH`
-RULES = ('strokes', 'strange', 'anchor', 'foreign', 'steady', 'idle', 'degrees', 'dominant', 'one_way',
-         'every_stroke', 'as_many', 'mediants', 'augmented', 'touch', 'timing', 'register')
+RULES = ('strokes', 'compass', 'strange', 'anchor', 'foreign', 'steady', 'idle', 'degrees', 'dominant',
+         'one_way', 'every_stroke', 'as_many', 'mediants', 'augmented', 'touch', 'timing', 'register')
 
 
 def parts(

@@ -1,5 +1,5 @@
 "`emotionwave transfer`: a new version of a piece, or of each piece of a folder."
-import sys
+import json, math, sys
 from argparse import ArgumentParser, Namespace
 from functools import partial
 from pathlib import Path
@@ -8,6 +8,7 @@ from .arguments import RULES, bars_of, parts
 from .places import MIDI, copy_name, copy_place, need_writable, write_all
 from .terminal import complain, error_line, mover, one_line, progress_bar
 
+CLASSES = {'1': 'negative', '2': 'positive'}
 NAME = 'transfer'
 HELP = 'write a new version of a piece with another valence'
 EXAMPLES = '''examples:
@@ -17,6 +18,7 @@ EXAMPLES = '''examples:
   emotionwave transfer song.mid --valence 0.2 --rhythm 6,2 --output calmer.mid    # busy, then calm
   emotionwave transfer song.mid --valence both --output versions/
   emotionwave transfer folder/ --valence both --output versions/
+  emotionwave transfer song.mid --valence-class 1 --output sad.mid       # as the original numbered them
 Of each piece of a folder, --valence both writes NAME.mid, NAME_1.mid (negative) and NAME_2.mid (positive).'''
 
 
@@ -24,10 +26,12 @@ def add_arguments(parser:ArgumentParser)->None:
     "Add the arguments of this command."
     add = parser.add_argument
     add('input', type=Path, help='a MIDI file, or a folder of them')
-    add('--valence', default='positive',
-        help='sad (or negative, or 1), happy (or positive, or 2), a number from 0.0 (sad) to 1.0 (happy), '
-             'several of these numbers or words with commas from the first bar to the last, or both '
+    add('--valence',
+        help='sad (or negative), happy (or positive), a number from 0.0 (sad) to 1.0 (happy), several of '
+             'these numbers or words with commas from the first bar to the last, or both '
              '(default: positive)')
+    add('--valence-class', choices=CLASSES,
+        help="the original's classes, in place of --valence: 1 is negative, 2 is positive")
     add('--output', type=Path,
         help='file to write, which ends in .mid; a folder when there are several (default: NAME_1.mid, '
              'NAME_2.mid here, if there are none yet; for a folder, NAME_versions)')
@@ -60,6 +64,7 @@ def add_arguments(parser:ArgumentParser)->None:
     add('--candidates', type=int, help='how many versions are drawn, of which the best is kept (default: 6)')
     add('--seed', type=int, default=0, help='same seed, same bytes on the same machine (default: 0)')
     add('--model', type=Path, help="a checkpoint's folder (default: the one that ships)")
+    add('--json', action='store_true', help='print one JSON object a version: what became of the piece')
     add('--quiet', action='store_true', help='no progress bar')
 
 
@@ -67,11 +72,18 @@ def run(args:Namespace)->int:
     "Transfer a file or a folder; returns the exit status."
     from ..generate.versions import write_versions
     from ..music.song import Song
-    args.span = bars_of(args.bars)
+    args.span, args.valence = bars_of(args.bars), _valence(args)
     valence = 'positive' if args.valence == 'both' else args.valence
     # a wrong setting is one error, not one a file; tracks differ from file to file
     write_versions(Song(), [valence], **_settings(args) | dict(tracks=None))
     return _transfer_folder(args) if args.input.is_dir() else _transfer_file(args)
+
+
+def _valence(args):
+    "Read which valence is asked for."
+    if args.valence_class is None: return args.valence or 'positive'
+    if args.valence is None: return CLASSES[args.valence_class]
+    raise ValueError('--valence and --valence-class say the same; give one of them')
 
 
 def _settings(args):
@@ -114,8 +126,7 @@ def _transfer_file(args):
         results = _write_versions(args, args.input, places, mover(bar))
     _save(args.input, results, places, copy)
     for notice in results[0].source.notices: complain(f'{args.input}: {notice}')
-    for result, (_, place) in zip(results, places):
-        print(one_line(f'{place}: {result.source.name} {_became(result, args.bars)}'))
+    for result, (_, place) in zip(results, places): print(_said(args, result, place))
     return 0
 
 
@@ -144,11 +155,30 @@ def _check_place(place, args):
     if not args.output: raise FileExistsError(f'{place}: exists already; say with --output where to write')
 
 
+# ---- what is said
+
+def _said(args, result, place):
+    "Say in a line what became of a piece."
+    if args.json: return json.dumps(_as_json(args, result, place), ensure_ascii=False)
+    return one_line(f'{place}: {result.source.name} {_became(result, args.bars)}')
+
+
 def _became(result, bars):
-    "Say what became of a piece."
-    if not len(result.source): return f'has no notes in bars {bars}, so there was nothing to change'
-    same = ' · no pitch is changed' if result.same_notes else ''
-    return f'towards valence {result.asked} · {result.line}{same}'
+    if not len(result.source):
+        where = f' in bars {bars}' if bars else ''
+        return f'has no notes{where}, so there was nothing to change'
+    return f'towards valence {result.asked}: {result.sentence} · {result.line}'
+
+
+def _as_json(args, result, place):
+    figures = result.figures
+    def numbers(values): return [None if math.isnan(x) else x for x in values]
+    alike = 'sim_chr', 'sim_grv', 'strokes', 'register'
+    return dict(file=str(place), name=result.source.name, bars=args.span,
+                asked=result.valence, heard=numbers(figures['valence']), sentence=result.sentence,
+                account=[told._asdict() for told in result.account], advice=result.advice, key=figures['key'],
+                **dict(zip(alike, numbers(figures[name] for name in alike))), notes=figures['notes'],
+                seed=result.seed, applied=result.applied)
 
 
 # ---- a folder
@@ -158,15 +188,16 @@ def _transfer_folder(args):
     if is_midi(out): raise ValueError(f'{args.input}: a directory; --output must then be a folder, got {out}')
     need_writable(out, make=True)
     files = _inputs(args.input, out)
+    say = partial(print, file=sys.stderr) if args.json else print           # JSON stands alone on stdout
     taken, skipped = {}, []                                 # name that is written -> the input it is of
     with progress_bar(args.quiet, total=len(files), unit='song') as bar:
         for file in files:
             bar.set_description(file.stem[:30])
-            try: taken |= _transfer_one(args, file, out, taken)
+            try: taken |= _transfer_one(args, file, out, taken, bar.write)
             except (ValueError, OSError) as e:
                 skipped.append(f'{file.name}: {error_line(e).removeprefix(f"{file}: ")}')
             bar.update()
-    print(f'{len(files) - len(skipped)} of {len(files)} pieces written to {out}')
+    say(f'{len(files) - len(skipped)} of {len(files)} pieces written to {out}')
     if skipped: print('skipped:', *skipped, sep='\n  ', file=sys.stderr)
     return 1 if skipped else 0
 
@@ -181,7 +212,7 @@ def _inputs(folder, out):
     return files
 
 
-def _transfer_one(args, file, out, taken):
+def _transfer_one(args, file, out, taken, say):
     "Write the versions of one piece of a folder; returns the names that are taken by it."
     places = _places(file, args.valence, out)
     names = [place.name for _, place in places]
@@ -190,5 +221,7 @@ def _transfer_one(args, file, out, taken):
         if name in taken:
             raise ValueError(f'would be written over what is written of {taken[name]}; rename one of them')
     copy = copy_place(file, out)
-    _save(file, _write_versions(args, file, places), places, copy)
+    results = _write_versions(args, file, places)
+    _save(file, results, places, copy)
+    for result, (_, place) in zip(results, places): say(_said(args, result, place))
     return dict.fromkeys(names, file.name)

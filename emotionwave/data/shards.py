@@ -120,7 +120,7 @@ def as_songs(
     "Cut out the fragments of a song as songs."
     last = len(song.bar_ticks()) - 2  # the ids may have a bar more, of notes moved over the last bar line
     spans = zip(columns['first_bar'].tolist(), columns['bars'].tolist())
-    return [song.bars(min(first, last), first + bars) for first, bars in spans]
+    return [song.bars(min(first, last), min(first + bars, last + 1)) for first, bars in spans]
 
 def _split(x, parts):
     "Cut (sum of lengths, ...) into pieces as long as `parts`."

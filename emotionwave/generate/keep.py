@@ -52,10 +52,11 @@ class Keep:
         self.end = np.searchsorted(self.key, np.arange(1, len(part.opening) + 1) * PLACE * KEY)
         self.pitches = tokenizer.first[VELOCITY] - tokenizer.first[PITCH]
         self.may = self._harmony() if 'harmony' in keep else None
-        self.place, self.size = self._strokes() if 'rhythm' in keep else (None, None)
         said, (low, high) = song.pitch + shift(tonic), tokenizer.config.pitch_range
         self.beyond = (said < low) | (said > high)  # notes that the tokens can't say stay as they are
         self.mask = self.mask | self.beyond
+        onset, _, tick = places_of(song, tokenizer)
+        self.tick = tick[np.searchsorted(onset, song.onset)]                  # (N,) of each note, on the grid
 
     @staticmethod
     def key_of(notes): return (notes[:, 0] * PLACE + notes[:, 1]) * KEY + notes[:, 2]
@@ -68,21 +69,6 @@ class Keep:
         np.minimum.at(low, bar, pitch)
         every = np.arange(self.pitches)
         return own[:, every % 12] & (every >= low[:, None])
-
-    def _strokes(self):
-        """Places that are struck, rising, and how many notes each needs so that every
-        onset there can have one."""
-        onset, at = places_of(self.song, self.tokens)
-        written = np.isin(at @ [PLACE, 1], self.part.notes[:, :2] @ [PLACE, 1])
-        # notes that the tokens can't say, beyond a piano's, stay as they are
-        self.mask = self.mask | np.isin(self.song.onset, onset[~written])
-        onset, at = onset[written], at[written]
-        kept = np.isin(onset, self.song.onset[self.mask])
-        place = at @ [PLACE, 1]
-        every = np.unique(place)
-        size = lambda p: np.bincount(np.searchsorted(every, p), minlength=len(every))
-        self.ticks = {p: (onset[(place == p) & ~kept], onset[place == p]) for p in every.tolist()}
-        return every, size(place[~kept]) + size(self.key[np.isin(self.key // KEY, every)] // KEY)
 
     def free(self, first, last, whole):
         """Keys (steps, P) that may be struck at each step of some bars: none that a kept note holds down;
@@ -126,21 +112,11 @@ class Keep:
             end[mine] = np.minimum(end[mine], other[np.searchsorted(other, new.onset[mine], 'right')])
         return new.replace(duration=end - new.onset)
 
-    def strike(self, new, quantised):
-        """Give new notes, which stand on the grid, the onsets that the input has at their places: all of
-        them, from low to high."""
-        onset, tick = new.onset.copy(), dict(zip(np.unique(quantised.onset).tolist(), self.ticks.values()))
-        for at in np.unique(new.onset):
-            here = np.flatnonzero(new.onset == at)
-            free, every = tick.get(int(at), (None, [at]))
-            use = free if free is not None and len(free) else every
-            onset[here] = np.asarray(use)[np.arange(len(here)) * len(use) // len(here)]
-        return new.replace(onset=onset)
-
-    def put_back(self, new):
+    def put_back(self, new, mask=None):
         """Lay the notes that are kept beside new ones, as the input has them; new ones give way where both
-        would hold down a key."""
-        old = only(self.song, self.mask)
+        would hold down a key. A stroke that none would be left of gets the input's own notes."""
+        mask = self.mask if mask is None else mask
+        old = only(self.song, mask)
         end, use = new.onset + new.duration, np.ones(len(new), bool)
         for p in np.intersect1d(old.pitch, new.pitch):
             mine, yours = np.flatnonzero(new.pitch == p), old.pitch == p
@@ -149,6 +125,9 @@ class Keep:
             i = np.searchsorted(o, new.onset[mine], 'right')
             use[mine] = (i == 0) | (np.append(0, e)[i] <= new.onset[mine])
             end[mine] = np.minimum(end[mine], np.append(o, np.iinfo(np.int64).max)[i])
+        gone = np.setdiff1d(new.onset, np.append(new.onset[use], old.onset))
+        own = np.isin(self.song.onset, gone) & ~mask
+        if own.any(): return self.put_back(new, mask | own)
         both = lambda k, x: np.concatenate([x[use], getattr(old, k)])
         return new.replace(onset=both('onset', new.onset), duration=both('duration', end - new.onset),
                            pitch=both('pitch', new.pitch), velocity=both('velocity', new.velocity))

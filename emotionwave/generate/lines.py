@@ -44,9 +44,12 @@ class Places:
         ids:Ids,
         first:int, last:int,   # bars of the window, `first` to `last - 1`
     ):
-        here = shown & (part.notes[:, 0] >= first) & (part.notes[:, 0] < last)
-        notes = part.notes[here]
-        code = notes[:, 0] * PLACE + notes[:, 1]
+        inside = (part.notes[:, 0] >= first) & (part.notes[:, 0] < last)
+        code = part.notes[:, 0] * PLACE + part.notes[:, 1]
+        # (S,) places of all notes, rising, and -1
+        self.struck = np.append(np.unique(code[inside]), -1)
+        here = inside & shown
+        notes, code = part.notes[here], code[here]
         self.code = np.unique(code)                                           # (U,) places, rising
         # (U+1, P) pitches struck; the last row is for places without any
         self.own = np.zeros((len(self.code) + 1, len(ids.pitch)), bool)
@@ -67,10 +70,11 @@ class Places:
     def after(self,
         bar, position,     # (r,)
     )->tuple:  # position of the next place (r,), whatever its bar; how many follow in this bar (r,)
-        "Find the next place of each row."
-        i = np.searchsorted(self.code, bar * PLACE + position, 'right')
-        end = np.searchsorted(self.code, (bar + 1) * PLACE)
-        return self._ended[i] % PLACE, end - i
+        "Find the next place of each row that is struck, shown or not."
+        every = self.struck[:-1]
+        i = np.searchsorted(every, bar * PLACE + position, 'right')
+        end = np.searchsorted(every, (bar + 1) * PLACE)
+        return self.struck[i] % PLACE, end - i
 
 # %% ../../nbs/184_generate.lines.ipynb #0000000d
 class Lines:
@@ -90,6 +94,7 @@ class Lines:
         self.ids = Ids(tokenizer, part.lowest)
         self.places = Places(part, shown, self.ids, first, last)
         self.whole = self._whole(shown)  # (K,) bool, bars that are shown whole
+        self.kept_places = np.unique(keep.key // KEY)
         self.forced = {int(k): n[3:].tolist() for k, n in zip(keep.key, keep.notes)}
         self.bar, self.kind = np.full(rows, first), np.full(rows, TIMESIG)
         # of the last place and pitch, -1 for none yet
@@ -173,6 +178,14 @@ class Lines:
         coming = self.keep.notes[np.minimum(i, len(self.keep.notes) - 1)].T[1:3]
         return np.stack([*np.where(left > 0, coming, -1), left])
 
+    def kept_strokes(self,
+        rows,              # (r,) numbers of rows
+    )->np.ndarray:         # (r,)
+        "Count the places to come in the bar that have a kept note."
+        bar = self.bar[rows]
+        end = np.searchsorted(self.kept_places, (bar + 1) * PLACE)
+        return end - np.searchsorted(self.kept_places, bar * PLACE + self.position[rows], 'right')
+
 # %% ../../nbs/184_generate.lines.ipynb #0000000f
 class Next:
     "What comes next in some rows: where they stand, and what they may say, rule by rule."
@@ -188,9 +201,12 @@ class Next:
         self.place = lines.places.at(self.bar, self.position)
         self.striking = (self.kind == POSITION) | (self.kind == DURATION)     # a pitch may come
         self.due_position, self.due_pitch, self.left = lines.due(rows)
+        self.kept_strokes = lines.kept_strokes(rows)
+        self.kept_ids = 3 * self.left + self.kept_strokes  # what kept notes to come take at the least
         self.following = np.full(len(rows), -1)  # position of a stroke that must come, -1 where none
         self.need = np.zeros(len(rows), int)  # notes that the place still needs
         self.allow_all()
+        self.grammar = self.allowed  # what the first stage of rules allows
 
     def allow_all(self):
         "Allow everything, as before a stage of rules looks."

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['MEDIANTS', 'FOURTH', 'NEAR', 'SURE', 'DEEP', 'STAY', 'HARMONY', 'TOUCH', 'IN_TIME', 'AFTERWARDS', 'EVERY_SWITCH',
-           'Version', 'Move', 'Mediants', 'Augmented', 'nearer', 'Touch', 'LetGo', 'Timing', 'PutBack', 'crossed',
-           'lowered', 'Register', 'moved_by', 'read_without']
+           'Version', 'Move', 'Mediants', 'Augmented', 'nearer', 'Touch', 'LetGo', 'Timing', 'BackInCompass', 'PutBack',
+           'crossed', 'lowered', 'Register', 'moved_by', 'read_without']
 
 # %% ../../nbs/188_generate.moves.ipynb #00000002
 from dataclasses import dataclass
@@ -14,6 +14,7 @@ import numpy as np
 from ..music.song import only, Song, unlap
 from ..music.hands import kept_notes, right_hand
 from ..music.chords import find_triads, half_bars
+from ..music.similarity import bar_of, bar_registers, WITHIN
 from ..music.texture import close_below, MUD_BELOW, MUD_CLOSE, next_onset
 from ..hearing.classifiers import load_labeller
 from ..playing.touch import articulate, regroove
@@ -183,14 +184,37 @@ class LetGo(Move):
 
 class Timing(Move):
     name = 'timing'
-    reason = ("The player's small offsets from the grid come back; where rhythm is kept, "
-              "the onsets themselves.")
+    reason = ("The player's small offsets from the grid come back, and each of several onsets "
+              'that share a place.')
 
     def __call__(self, song:Song, version:Version)->Song:
         "Give new notes the input's timing."
         keep = version.keep
-        if 'rhythm' in keep.names: return keep.strike(song, keep.whole)
-        return regroove(song, only(keep.song, ~keep.beyond), keep.whole)
+        own = ~keep.mask
+        # where all that the input strikes is kept, new notes come with it
+        own |= ~np.isin(keep.tick, keep.tick[own])
+        return regroove(song, only(keep.song, own), keep.tick[own])
+
+class BackInCompass(Move):
+    name = 'compass'
+    reason = 'A note that a move took out of the register of its bar goes back into it.'
+
+    def applies(self, version:Version)->bool:
+        "Not where polyphony was asked for: a bar that is to be fuller has more room."
+        return not version.fuller
+
+    def __call__(self, song:Song, version:Version)->Song:
+        "Move such notes by octaves, or to the nearest note that the bar had."
+        line, pitch = version.song.bar_ticks(), song.pitch.copy()
+        own, bar = bar_of(version.song.onset, line), bar_of(song.onset, line)
+        low, high = bar_registers(version.song)
+        outside = (high[bar] >= 0) & ((pitch < low[bar] - WITHIN) | (pitch > high[bar] + WITHIN))
+        for i in np.flatnonzero(outside):
+            octaves = np.arange(pitch[i] % 12, 128, 12)
+            inside = octaves[(octaves >= low[bar[i]] - WITHIN) & (octaves <= high[bar[i]] + WITHIN)]
+            goals = inside if len(inside) else version.song.pitch[own == bar[i]]
+            pitch[i] = goals[np.abs(goals - pitch[i]).argmin()]
+        return song.replace(pitch=pitch)
 
 class PutBack(Move):
     reason = 'Kept notes are laid beside the new ones, as the input has them.'
@@ -274,7 +298,7 @@ class Register(Move):
 # %% ../../nbs/188_generate.moves.ipynb #0000001d
 HARMONY = Mediants(), Augmented()
 TOUCH = Touch()
-IN_TIME = LetGo(), Timing()
+IN_TIME = LetGo(), Timing(), BackInCompass()
 AFTERWARDS = PutBack(), Register()
 # name -> reason
 EVERY_SWITCH = (SWITCHES

@@ -7,12 +7,12 @@ __all__ = ['SWITCHES', 'Busy', 'Full', 'KeptApart', 'KeptHarmony', 'KeptRhythm',
 
 # %% ../../nbs/186_generate.requests.ipynb #00000002
 import numpy as np
-from ..music.texture import SUB_BEATS, sub_beat
+from ..music.texture import POLYPHONY_BOUNDS, SUB_BEATS, sub_beat
 from ..music.tokens import DURATION, POSITION, TIMESIG, VELOCITY
-from .keep import KEY, PLACE, Keep
+from .keep import Keep
 from .lines import Lines, Next
 from .rules import (
-    Anchor, AsMany, Degrees, Dominant, EveryStroke, IdleLeading, NothingStrange,
+    Anchor, AsMany, Compass, Degrees, Dominant, EveryStroke, IdleLeading, NothingStrange,
     OneWay, Rising, Room, Rule, SameStrokes, WISH)
 
 # %% ../../nbs/186_generate.requests.ipynb #00000007
@@ -50,7 +50,7 @@ class Busy(Rule):
 
     def owed(self, next:Next):
         "A note for each sub-beat that is lacking."
-        return np.maximum(self.lacking(next)[0], 0)
+        return 4 * np.maximum(self.lacking(next)[0], 0)
 
     def _places(self, next):
         """Places (r, S) that make a bar no busier than is asked for, and leave enough
@@ -153,44 +153,26 @@ class KeptHarmony(Rule):
         "Forbid all others."
         next.pitches &= self.lines.keep.may[next.bar]
 
-class KeptRhythm(Rule):
+class KeptRhythm(EveryStroke):
     name = 'kept_rhythm'
-    reason = 'Where rhythm is kept, strokes come when they came, with a note for every onset.'
+    reason = 'Where rhythm is kept, strokes come when they came, and no others.'
+
+    def begin(self, lines:Lines):
+        "All bars, shown whole or not."
+        self.lines, self.strict = lines, np.ones_like(lines.whole)
 
     def forbid(self, next:Next):
-        """Forbid all places but the next stroke's, an end before the last, and pitches that leave no room
-        above for what the stroke still needs."""
-        keep, ids = self.lines.keep, self.lines.ids
-        j = np.searchsorted(keep.place, next.bar * PLACE + next.position, 'right')
-        following = np.where(j < len(keep.place), keep.place[np.minimum(j, len(keep.place) - 1)], -1)
-        more, position = following // PLACE == next.bar, following % PLACE
-        next.positions[:] = more[:, None] & (ids.position == position[:, None])
-        go = more & ((next.kind == TIMESIG) | (next.kind == DURATION))
-        next.aim[go] = ids.positions.start + position[go]
-        next.forbid_end(more)
-        self._leave_room(next, keep.size[np.maximum(j - 1, 0)])
-
-    def _leave_room(self, next, size):
-        "A stroke of `size` notes (r,) isn't left before it has them."
-        keep, ids = self.lines.keep, self.lines.ids
-        here = (next.bar * PLACE + next.position) * KEY
-        # kept notes still to come at this stroke
-        held = np.searchsorted(keep.key, here + KEY) - np.searchsorted(keep.key, here + next.pitch, 'right')
-        next.need = np.where(next.position >= 0, size - next.here - held, 0)
-        above = next.pitches & (ids.pitch > next.pitch[:, None])
-        next.above = above[:, ::-1].cumsum(1)[:, ::-1] - above  # (r, P) keys that are free above each
-        next.pitches &= next.above >= next.need[:, None] - 1
-        stay = (next.need > 0) & (next.pitches & above).any(1) & (next.kind == DURATION)
-        next.positions[stay] = False
-        next.forbid_end(stay)
+        "Forbid other places, too."
+        super().forbid(next)
+        next.positions &= self.lines.ids.position == next.following[:, None]
 
 class KeptNotes(Rule):
     name = 'kept_notes'
     reason = 'Each kept note comes when it is due.'
 
     def owed(self, next:Next):
-        "The kept notes still to come."
-        return next.left
+        "The ids of kept notes still to come."
+        return next.kept_ids
 
     def forbid(self, next:Next):
         "Forbid to pass a kept note that is due."
@@ -211,7 +193,6 @@ class KeptNotes(Rule):
 
     def _go_there(self, next, r):
         "The note is due at a later place, and that isn't passed."
-        if self.lines.keep.place is not None: return                          # kept rhythm leads there
         at = next.due_position[r]
         next.positions[r, at + 1:] = False
         sooner = 0 <= next.following[r] < at
@@ -219,10 +200,14 @@ class KeptNotes(Rule):
 
 # %% ../../nbs/186_generate.requests.ipynb #00000010
 SWITCHES = {  # rules that `without` switches off; `foreign` and `steady` are parts of `anchor`
-    **{rule.name: rule.reason for rule in (SameStrokes, NothingStrange, Anchor)},
+    **{rule.name: rule.reason for rule in (SameStrokes, Compass, NothingStrange, Anchor)},
     'foreign': 'Degrees that tell the mode are not held when the other mode is asked for.',
     'steady': 'What is of neither mode is held by all candidates alike.',
     **{rule.name: rule.reason for rule in (IdleLeading, Degrees, Dominant, OneWay, EveryStroke, AsMany)}}
+
+def _fuller(part, least):
+    "Bars (B,) of which at the least more notes are asked for than their class of polyphony has."
+    return least > np.append(0, POLYPHONY_BOUNDS)[part.conditions['polyphony']]
 
 def rules_of(
     keep:Keep,         # what is kept
@@ -233,17 +218,17 @@ def rules_of(
     without=(),        # names of rules that are switched off
 )->list:               # of `Rule`s, in the order in which they look
     "Put together the rules for one piece."
-    rules = [Rising(), NothingStrange(), SameStrokes(busy[0] if busy else None), Room(), IdleLeading()]
+    rules = [Rising(), NothingStrange(), SameStrokes(busy[0] if busy else None),
+             Compass(_fuller(keep.part, full[0]) if full else None), Room(), IdleLeading()]
     if np.any(anchor): rules.append(Anchor(anchor))
     if full: rules.append(Full(*full))
     if busy: rules.append(Busy(*busy))
     if np.any(held): rules.append(Degrees(held))
     rules.append(Dominant())
     if not keep.names: rules.append(OneWay())  # what is kept has its own rule for shades
-    if not busy: rules.append(EveryStroke())
-    if not busy and not full: rules.append(AsMany())
     if len(keep.notes): rules.append(KeptApart(closed=full is None))
     if keep.may is not None: rules.append(KeptHarmony())
-    if keep.place is not None: rules.append(KeptRhythm())
+    if not busy: rules.append(KeptRhythm() if 'rhythm' in keep.names else EveryStroke())
+    if not busy and not full: rules.append(AsMany())  # after all that forbids pitches: it counts what is left
     if len(keep.key): rules.append(KeptNotes())
     return [rule for rule in rules if rule.name not in without]

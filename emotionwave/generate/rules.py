@@ -4,15 +4,15 @@
 
 # %% auto #0
 __all__ = ['GRAMMAR', 'WISH', 'LAW', 'STRANGE', 'ANCHOR', 'FOREIGN', 'THIRD', 'LEADING', 'BESIDE', 'MINOR_SHADES', 'MAJOR_SHADES',
-           'Rule', 'Rising', 'Room', 'SameStrokes', 'NothingStrange', 'anchors', 'Anchor', 'idle_leading', 'Around',
-           'IdleLeading', 'held_degrees', 'Turns', 'Degrees', 'Dominant', 'OneWay', 'long_bars', 'EveryStroke',
-           'AsMany']
+           'Rule', 'Rising', 'Room', 'SameStrokes', 'Compass', 'NothingStrange', 'anchors', 'Anchor', 'idle_leading',
+           'Around', 'IdleLeading', 'held_degrees', 'Turns', 'Degrees', 'Dominant', 'OneWay', 'EveryStroke', 'AsMany']
 
 # %% ../../nbs/185_generate.rules.ipynb #00000002
 import numpy as np
+from ..music.similarity import WITHIN
 from ..music.texture import SUB_BEATS, sub_beat
 from ..music.tokens import BAR, DURATION, Grammar, PITCH, POSITION, TIMESIG
-from .keep import PLACE
+from .keep import KEY, PLACE
 from .lines import Lines, Next
 
 # %% ../../nbs/185_generate.rules.ipynb #00000005
@@ -36,7 +36,7 @@ class Rule:
         "Nats that each id gains (r, V); `None` for nothing."
 
     def owed(self, next:Next):
-        "How many notes are still to come in the bar at the least (r,)."
+        "How many ids are still to come in the bar at the least (r,)."
         return 0
 
     def hear(self, row:int, id:int):
@@ -70,18 +70,23 @@ class Room(Rule):
     def forbid(self, next:Next):
         "Forbid what there is no room for. Where nothing is left, a stroke gets any note, and a bar ends."
         room, ids = self.lines.part.room[next.bar], self.lines.ids
-        over = next.count + 4 + 4 * self._owed(next) - room  # a note takes three ids, at a new place four
-        if over.max() > 0:
-            next.positions[next.count + 4 + 4 * next.left > room] = False
-            next.pitches[(over > 1) & (next.kind != POSITION)] = False
+        kept, laws, wishes = self._owed(next)
+        # a note takes three ids, at a new place four; what is due is among what is owed
+        no_stroke = (next.count + 4 + kept > room) & (laws <= kept)
+        if no_stroke.any():
+            due = ids.position == next.due_position[:, None]
+            next.positions &= due | ~no_stroke[:, None]
+        no_more = (next.count + 3 + np.maximum(kept, laws) + wishes > room) & (next.kind != POSITION)
+        if no_more.any():
+            due = np.where(next.due_position == next.position, next.due_pitch, -1)
+            next.pitches &= (ids.pitch == due[:, None]) | ~no_more[:, None]
         for r in np.flatnonzero(~next.allowed.any(1)):
             next.allowed[r, ids.pitches if next.kind[r] == POSITION else ids.end] = True
 
     def _owed(self, next):
-        "The least of notes to come: laws may mean the same notes, wishes mean others."
-        laws, wishes = ([rule.owed(next) for rule in self.lines.rules if rule.stage == s]
-                        for s in (LAW, WISH))
-        return np.max(np.broadcast_arrays(next.left, *laws), 0) + sum(wishes)
+        "Ids to come at the least (r,): kept ones, those of laws, which may be the same, and those of wishes."
+        owed = {s: [rule.owed(next) for rule in self.lines.rules if rule.stage == s] for s in (LAW, WISH)}
+        return next.kept_ids, np.max(np.broadcast_arrays(next.kept_ids, *owed[LAW]), 0), sum(owed[WISH])
 
 # %% ../../nbs/185_generate.rules.ipynb #0000000d
 STRANGE = 1, 6                 # semitones above the tonic that belong neither to major nor to minor
@@ -114,6 +119,32 @@ class SameStrokes(Rule):
     def forbid(self, next:Next):
         "Forbid places that the piece doesn't strike."
         next.positions &= self.may[next.k]
+
+class Compass(Rule):
+    name, stage = 'compass', GRAMMAR
+    reason = 'No note leaves the register that its bar had in the piece.'
+    OCTAVE = 12        # semitones that a bar which is to be fuller may go down
+
+    def __init__(self,
+        fuller=None,       # (B,) bool, bars that are asked to be fuller than they are; `None` for none
+    ):
+        self.fuller = fuller
+
+    def begin(self, lines:Lines):
+        "Find the lowest and the highest pitch at each step of the window."
+        self.lines, start = lines, lines.part.start
+        self.low, self.high = lines.part.compass[:, start[lines.first]:start[lines.last]]   # (steps,) each
+        if self.fuller is None: return
+        fuller = np.repeat(self.fuller[lines.first:lines.last], lines.steps[lines.first:lines.last])
+        lower = np.minimum(self.low - self.OCTAVE, lines.part.compass[0].min())
+        self.low = np.where(fuller, lower, self.low)
+
+    def forbid(self, next:Next):
+        "Forbid what lies beyond; what is written at a place may not."
+        start, pitch = self.lines.part.start, self.lines.ids.pitch
+        step = start[next.bar] - start[self.lines.first] + np.maximum(next.position, 0)
+        low, high = self.low[step, None] - WITHIN, self.high[step, None] + WITHIN
+        next.pitches &= (pitch >= low) & (pitch <= high)
 
 class NothingStrange(Rule):
     name, stage = 'strange', GRAMMAR
@@ -327,17 +358,13 @@ class OneWay(Turns):
         return self.about[next.place] & (into >= 0) & (into != self.lines.ids.degree)
 
 # %% ../../nbs/185_generate.rules.ipynb #00000022
-def long_bars(lines:Lines)->np.ndarray:    # (K,) bool
-    "Find the bars of a window that are shown whole and are longer than any that was learnt from."
-    return lines.whole & lines.part.long[lines.first:lines.last]
-
 class EveryStroke(Rule):
     name = 'every_stroke'
-    reason = 'In a bar longer than any that was learnt from, every stroke of the piece comes.'
+    reason = 'Every stroke of the piece comes, in bars that are shown whole.'
 
     def begin(self, lines:Lines):
-        "Find the bars that are shown whole and are so long."
-        self.lines, self.strict = lines, long_bars(lines)
+        "Find the bars that are shown whole."
+        self.lines, self.strict = lines, lines.whole
 
     def _to_come(self, next):
         "Position of the next stroke (r,), -1 where none follows, and how many do."
@@ -346,12 +373,11 @@ class EveryStroke(Rule):
         return np.where(left > 0, position, -1), left
 
     def owed(self, next:Next):
-        "A note for each stroke to come."
-        return self._to_come(next)[1] if self.strict.any() else 0
+        "What is kept, and a note for each other stroke to come."
+        return next.kept_ids + 4 * np.maximum(self._to_come(next)[1] - next.kept_strokes, 0)
 
     def forbid(self, next:Next):
         "Forbid places beyond the next stroke, and the bar's end."
-        if not self.strict.any(): return
         next.following, _ = self._to_come(next)
         comes = next.following >= 0
         next.forbid_end(comes)
@@ -361,21 +387,33 @@ class EveryStroke(Rule):
 
 class AsMany(Rule):
     name = 'as_many'
-    reason = 'In such a bar each stroke has as many notes as in the piece.'
+    reason = 'In such bars each stroke has as many notes as in the piece.'
 
     def begin(self, lines:Lines):
         "Find these bars."
-        self.lines, self.strict = lines, long_bars(lines)
+        self.lines, self.strict = lines, lines.whole
+
+    def _needs(self, next):
+        "New notes (r,) that the place still needs, beside kept ones to come."
+        lines = self.lines
+        here = (next.bar * PLACE + next.position) * KEY
+        key = lines.keep.key
+        held = np.searchsorted(key, here + KEY) - np.searchsorted(key, here + next.pitch, 'right')
+        lack = lines.places.size[next.place] - next.here - held
+        return np.where(next.striking & self.strict[next.k], lack, 0)
 
     def forbid(self, next:Next):
-        "Forbid more notes at a place than the piece has there, and to go on with fewer."
-        if not self.strict.any(): return
-        lines = self.lines
+        """Forbid more notes at a place than the piece has there, keys that leave no room above for
+        as many, and to go on with fewer."""
+        need, may = self._needs(next), next.pitches & next.grammar[:, self.lines.ids.pitches]
+        next.need = need
+        next.above = may[:, ::-1].cumsum(1)[:, ::-1] - may  # (r, P) keys that are free above each
+        room = next.above >= need[:, None] - 1
+        some = (need > 0) & (may & room).any(1)  # else as many as there are keys for
+        next.pitches[some] &= room[some]
         here = self.strict[next.k] & (next.kind == DURATION)
-        lack = lines.places.size[next.place] - next.here
-        next.pitches[here & (lack <= 0)] = False
-        higher = lines.ids.pitch > next.pitch[:, None]
-        lacking = here & (lack > 0) & (next.pitches & higher).any(1)
-        next.positions[lacking] = False
-        next.forbid_end(lacking)
-        next.aim[lacking] = -1
+        next.pitches[here & (need <= 0)] = False
+        stay = here & (need > 0) & may.any(1)
+        next.positions[stay] = False
+        next.forbid_end(stay)
+        next.aim[stay] = -1

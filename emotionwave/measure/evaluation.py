@@ -18,7 +18,7 @@ from ..files.folders import is_midi
 from ..files.models import MODELS
 from ..files.workers import one_thread, run_jobs
 from ..music.song import Song
-from ..music.read import midi_bytes
+from ..music.write import midi_bytes
 from ..music.keys import find_key
 from ..player.player import player_html
 from ..hearing.beats import barred

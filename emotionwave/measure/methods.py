@@ -13,7 +13,8 @@ from ..files.models import MODELS
 from ..music.song import Song
 from ..learn.checkpoint import checkpoint_id, default_checkpoint, load_checkpoint
 from ..generate.keep import keeps_of
-from ..generate.versions import CANDIDATES, PRESSED, load_decoder, write_versions
+from ..generate.wishes import PRESSED
+from ..generate.versions import CANDIDATES, load_decoder, write_versions
 from .baselines import copy_rule, full_rule, swap_rule
 
 # %% ../../nbs/235_measure.methods.ipynb #00000006
@@ -108,15 +109,14 @@ def is_paper(
 def methods_of(
     model=None,        # checkpoint folder; `None` for the one that ships
     settings:dict=None,# of `write_versions`
-    strengths=(.5, 1.5),   # at which the model is measured besides, 0 to `generate.PRESSED`
+    strengths=(.5, 1.5),   # at which the model is measured besides, 0 to `PRESSED`
     paper=None,        # checkpoint folder of the original's network; `None` for the one that ships, if any
 )->dict:               # name -> method
     """List what is compared: the model at its usual and at other strengths, the original's network, rules;
     raises at once for settings that make no sense."""
     for s in strengths:
         if 0 <= s <= PRESSED: continue
-        raise ValueError(f'strengths must be from 0 to {PRESSED:g}, from which on nothing more is done, '
-                         f'got {s:g}')
+        raise ValueError(f'strengths must be from 0 to {PRESSED:g}, got {s:g}')
     if paper and not is_paper(paper):
         raise ValueError(f"{paper}: holds no checkpoint of the original's network; "
                          'give one that was trained with --preset paper')

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 NUMBERS = 5            # of a note: bars on, position, pitch, velocity, duration
 METRICS = ('hit', 'hit_negative', 'hit_positive', 'both', 'above', 'gap',
            'moved', 'moved_negative', 'moved_positive', 'same', 'same_negative', 'same_positive',
-           'sim_chr', 'sim_grv', 'sim_chr_key', 'melody_f1', 'clash', 'kept', 'nats', 'diversity',
+           'sim_chr', 'sim_grv', 'sim_chr_key', 'melody_f1', 'strokes', 'register',
+           'clash', 'kept', 'nats', 'diversity',
            'hit_attributes', 'both_attributes', 'above_attributes', 'gap_attributes',
            'hit_labeller', 'both_labeller', 'above_labeller', 'gap_labeller')
 
@@ -254,6 +255,7 @@ EXPLAINED = dict(
     sim_grv='likeness of the rhythm, bar by bar',
     sim_chr_key='as sim_chr, each from its own tonic',
     melody_f1='share of the top line that is kept within a semitone',
+    strokes='onsets that are the same, of all in both', register='notes within what their bar had',
     perplexity='of each number of a note, to a language model that had no part in making it; '
                'lower is more usual',
     clash='share of the time that notes sound in which another one sounds a semitone beside them',

@@ -182,7 +182,7 @@ class Roll {
     pen.strokeStyle = this.look.own[0];
     pen.globalAlpha = .75;
     for (const note of versions[0].notes) {
-      if (note.changed && note.start < this.end && note.end > view.start) this.outlineNote(note);
+      if (note.changed && note.start < this.end && note.end > view.start) this.outlineNote(note, data.moved);
     }
     pen.globalAlpha = 1;
   }
@@ -240,12 +240,12 @@ class Roll {
     pen.fill();
   }
 
-  outlineNote(note) {
+  outlineNote(note, up = 0) {
     const [left, right] = this.reach(note);
     const width = Math.max(right - left - 1, 1);
     const height = Math.max(this.rowHeight - 1, 1);
     this.pen.lineWidth = 1;
-    this.pen.strokeRect(left + .5, this.y(note.pitch) + .5, width, height);
+    this.pen.strokeRect(left + .5, this.y(note.pitch + up) + .5, width, height);
   }
 
   drawKeyboard() {

@@ -11,10 +11,11 @@ from html import escape
 import numpy as np
 from ..files.assets import asset
 from ..music.song import Song, need_notes
-from ..music.read import midi_bytes
+from ..music.write import midi_bytes
 from ..sound.synth import ADVICE, TAIL_S, render, synth_name
 from ..sound.files import QUALITIES, RATE, encode_mp3, encode_wav
-from .roll import beat_grid, changed, draw, png
+from ..music.account import changed, moved_by_octaves
+from .roll import beat_grid, draw, png
 
 # %% ../../nbs/101_player.player.ipynb #00000005
 def _notes(song, mark):
@@ -143,8 +144,9 @@ def player_html(
     versions = [dict(notes=_notes(s, m), sound=u, file=f) for s, m, u, f in zip(songs, marks, urls, files)]
     pitches = np.concatenate([s.pitch for s in songs])
     total_s = max(float(s.seconds(s.end_tick)) for s in songs) + TAIL_S
-    data = dict(total=round(total_s, 3), low=int(pitches.min()) - 2, high=int(pitches.max()) + 2, rate=rate,
-                note=note, versions=versions, **_lines(songs[0], first_bar))
+    moved = moved_by_octaves(songs[1], songs[0]) if two else 0   # outlines stand where the version lies
+    data = dict(total=round(total_s, 3), low=int(pitches.min()) - 2, high=int(pitches.max()) + 2, moved=moved,
+                rate=rate, note=note, versions=versions, **_lines(songs[0], first_bar))
     sections = [_section(s, n, f, int(np.sum(m))) for s, n, f, m in zip(songs, names, files, marks)]
     return _frame(title, _page(title, about, sections, data), two)
 

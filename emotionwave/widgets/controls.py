@@ -9,7 +9,8 @@ __all__ = ['need_ipywidgets', 'Controls']
 import random
 from ..files.folders import ENDINGS
 from ..generate.keep import KEEPS
-from ..generate.versions import CANDIDATES, PRESSED
+from ..generate.wishes import PRESSED
+from ..generate.versions import CANDIDATES
 from .words import failure_text, head_html, said_html
 
 # %% ../../nbs/283_widgets.controls.ipynb #00000005
@@ -115,7 +116,8 @@ class Controls:
                                  tooltip='How many notes are to sound at a time')
         self.candidates = _count(w, 'Candidates', CANDIDATES, 1, 16)
         self.seed = _count(w, 'Seed', 0, 0, 2**31 - 1)
-        self.dice = _button(w, 'Another', 'Draw another seed, for another version', dict(width='92px'))
+        tip = 'Write another version: with another seed, and less likeness until the music differs'
+        self.dice = _button(w, 'Another', tip, dict(width='92px'))
         self.go = _button(w, 'Transfer', 'Write the new version', dict(flex='1 1 120px', width='auto'))
         self.cancel = _button(w, 'Cancel', 'Stop writing', dict(width='92px'), disabled=True)
         self.progress, self.said = w.HTML(), w.HTML(said_html(''))
@@ -138,11 +140,10 @@ class Controls:
         "Let buttons set what they name."
         self.sad.on_click(lambda button: self.valence.set_trait('value', 0.))
         self.happy.on_click(lambda button: self.valence.set_trait('value', 1.))
-        self.dice.on_click(self._draw_seed)
         self.valence.observe(self._light, 'value')
         self._light()
 
-    def _draw_seed(self, button=None):
+    def draw_seed(self)->None:
         "Set another seed, which no seed of ours decides."
         self.seed.value = random.SystemRandom().randrange(1, 10000)
 

@@ -13,9 +13,12 @@ from functools import partial
 from html import escape
 from pathlib import Path
 from typing import NamedTuple
+import numpy as np
 from ..music.song import Song
 from ..music.read import read_song
 from ..player.player import picture_html, player_html
+from ..hearing.beats import barred
+from ..generate.wishes import less_alike
 from ..generate.versions import Result, write_versions
 from .inputs import MAX_UPLOAD, read_upload, sample_folder, songs_in, uploads
 from .words import (asked_text, feeling, heard_html, place_text, progress_html,
@@ -102,9 +105,10 @@ class Songs:
             self.set_bars(1, min(self.bars, count))
 
     def _read(self, chosen):
-        "Read a file, or take an upload by its name; says what is wrong with it, and gives `None` then."
+        """Read a file, or take an upload by its name, and lay a performance on beats; says what is wrong with
+        it, and gives `None` then."""
         if chosen is None: return None
-        try: song = self.uploaded[chosen] if isinstance(chosen, str) else read_song(chosen)
+        try: song = barred(self.uploaded[chosen] if isinstance(chosen, str) else read_song(chosen))
         except (ValueError, OSError) as e:
             self.controls.fail(ValueError(str(e).replace(str(chosen), Path(chosen).name)))
             return None
@@ -140,7 +144,7 @@ class Made(NamedTuple):
     "A new version, and all that is shown of it."
     label:str           # in the list of results
     html:str            # the player
-    heard:str           # where it is heard between sad and happy
+    heard:str           # what was done, and where it is heard between sad and happy
     result:Result
 
 class Stage:
@@ -223,6 +227,10 @@ def _places(folder):
     samples = sample_folder()
     return {'Samples': samples} if samples else {}
 
+def _same_music(song, other):
+    "Tell whether two songs strike the same notes."
+    return np.array_equal(song.onset, other.onset) and np.array_equal(song.pitch, other.pitch)
+
 class App:
     "A song, a valence, a button, and what came of it; a notebook shows it at the end of a cell."
     def __init__(self,
@@ -240,6 +248,7 @@ class App:
         self.stage = Stage(self.controls, self._preview)
         self.songs = Songs(self.controls, places, browse, bars, limit, self._chosen)
         self.controls.go.on_click(lambda button: self.transfer())
+        self.controls.dice.on_click(lambda button: self.another())
         self.controls.cancel.on_click(lambda button: self.stop())
         self.songs.open()
 
@@ -254,6 +263,15 @@ class App:
 
     def transfer(self)->None:
         "Write a new version in a thread; does nothing while one is being written."
+        self._begin(self._write)
+
+    def another(self)->None:
+        "Write a version that is none of those that were shown: another seed, then less and less likeness."
+        if self.job.busy: return
+        self.controls.draw_seed()
+        self._begin(self._write_another)
+
+    def _begin(self, write):
         if self.songs.song is None or self.job.busy: return
         asked = self.controls.asked()
         first, last = asked['bars']
@@ -261,10 +279,26 @@ class App:
         self.controls.rest(True, True)
         self.controls.progress.value = progress_html(0, total)
         self.controls.say(f'Writing {total} bar{"s" * (total > 1)}.')
-        self.job.start(partial(self._write, self.songs.song, asked), self._done)
+        self.job.start(partial(write, self.songs.song, asked), self._done)
 
     def _write(self, song, asked, check):
         "Write a version and all that is shown of it; `check` raises `Cancelled` after a request to stop."
+        return self._made(self._result(song, asked, check), asked)
+
+    def _write_another(self, song, asked, check):
+        "Write versions, each with less likeness, until one is new; says so where none is."
+        shown = [made.result.song for made in self.stage.results]
+        while True:
+            result = self._result(song, asked, check)
+            if not any(_same_music(result.song, known) for known in (result.source, *shown)):
+                return self._made(result, asked)
+            less = less_alike(asked['likeness'])
+            if less is None:
+                return ('There is no other version: down to likeness 0 these bars came out the same. '
+                        'Try another valence, strength or rhythm.')
+            asked = asked | dict(likeness=less)
+
+    def _result(self, song, asked, check):
         def written(done, total):
             check()
             self.controls.progress.value = progress_html(done, total)
@@ -273,11 +307,11 @@ class App:
         result = write_versions(song, [asked['valence']], model=self.model, callback=written, **settings)[0]
         check()
         if not len(result.source): raise ValueError('These bars have no notes; choose others.')
-        self.controls.say('Playing it once for the recording.')
-        return self._made(result, asked)
+        return result
 
     def _made(self, result, asked):
         "Make all that is shown of a new version."
+        self.controls.say('Playing it once for the recording.')
         (first, last), settings = asked['bars'], asked_text(asked)
         title, name = result.source.name or 'Untitled', feeling(asked['valence'])
         pair, names = (result.source, result.song), ('Original', name)
@@ -285,23 +319,25 @@ class App:
         html = player_html(pair, names=names, title=title, about=about, first_bar=first + 1)
         short = title if len(title) <= 40 else title[:39] + '…'
         label = f'{short}, bars {first + 1} to {last}: {name.lower()} ({settings})'
-        return Made(label, html, heard_html(pair, names), result)
+        return Made(label, html, heard_html(pair, names, result.sentence), result)
 
     def _done(self, outcome):
         "Show a new version, or say what became of it."
         self.controls.progress.value = ''
         if isinstance(outcome, Cancelled): self.controls.say('Cancelled; nothing was changed.')
         elif isinstance(outcome, BaseException): self.controls.fail(outcome)
+        elif isinstance(outcome, str): self.controls.say(outcome)
         else:
             self.stage.add(outcome)
             self.controls.say(self._verdict(outcome.result))
+            self.controls.likeness.value = outcome.result.likeness
         self.controls.rest(False, self.songs.song is not None)
 
     def _verdict(self, result):
-        if not result.same_notes:
-            return f'Done: {len(result.song)} notes. Press Play, and change between the two while it plays.'
-        return ('Done; no pitch is changed. Where a piece feels so already, more strength, less likeness or '
-                'another rhythm brings something new.')
+        lower = result.likeness < self.controls.likeness.value
+        how = f' at likeness {result.likeness:g}, as it came out the same above it' if lower else ''
+        return (f'Done{how}: {result.sentence}. '
+                'Press Play, and change between the two while it plays.')
 
     def stop(self)->None:
         "Ask the running transfer to stop."

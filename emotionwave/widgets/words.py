@@ -13,7 +13,8 @@ import numpy as np
 from ..files.assets import asset
 from ..music.song import Song
 from ..music.keys import find_key
-from ..hearing.classifiers import load_labeller
+from ..hearing.classifiers import hear
+from ..generate.wishes import MIDDLE
 
 # %% ../../nbs/281_widgets.words.ipynb #00000005
 def said_html(
@@ -49,7 +50,7 @@ def feeling(
     valence:float,      # 0. to 1.
 )->str:
     "Name a valence."
-    if .45 <= valence <= .55: return 'In between'
+    if MIDDLE[0] <= valence <= MIDDLE[1]: return 'In between'
     return 'Sadder' if valence < .5 else 'Happier'
 
 def bars_text(
@@ -80,16 +81,18 @@ def asked_text(
 def heard_html(
     songs:Sequence,     # the original, and the new version if there is one
     names:Sequence,     # their names
-)->str:                 # '' where there are too few notes to hear anything
-    "Draw where the labeller hears songs between sad and happy."
-    happy = load_labeller().predict(list(songs))
-    heard = [(name, float(p) * 100) for name, p in zip(names, happy) if np.isfinite(p)]
-    if not heard: return ''
-    dots = [f'<i class="ew-dot{k}" style="left:{p:.0f}%"></i>' for k, (_, p) in enumerate(heard)]
-    words = [f'<span><i class="ew-dot{k}"></i>{escape(name)} <b>{p:.0f} %</b></span>'
+    sentence:str='',    # what was done to the piece
+)->str:                 # '' where there is nothing to say
+    "Say what was done, and draw where the listener hears songs between sad and happy."
+    told = f'<div class="ew-told">{escape(sentence)}</div>' if sentence else ''
+    happy = hear(list(songs)).valence
+    heard = [(name, float(p)) for name, p in zip(names, happy) if np.isfinite(p)]
+    if not heard: return told           # too few notes
+    dots = [f'<i class="ew-dot{k}" style="left:{p:.0%}"></i>' for k, (_, p) in enumerate(heard)]
+    words = [f'<span><i class="ew-dot{k}"></i>{escape(name)} <b>{p:.2f}</b></span>'
              for k, (name, p) in enumerate(heard)]
     line = f'<small>sad</small><div>{"".join(dots)}</div><small>happy</small>'
-    return (f'<div class="ew-heard"><span>How happy it sounds:</span> {" · ".join(words)}'
+    return (f'{told}<div class="ew-heard"><span>How happy it sounds, 0 to 1:</span> {" · ".join(words)}'
             f'<div class="ew-line" aria-hidden="true">{line}</div></div>')
 
 # %% ../../nbs/281_widgets.words.ipynb #00000012

@@ -33,6 +33,8 @@ ROWS = {  # name: (in words, settings, constants that are changed); or a rule
                 []),
     'leading': ('leading tones held wherever they stand', dict(without='idle'), []),
     'dominant': ('leading tones of a dominant turn as they come', dict(without='dominant'), []),
+    'seconds': ('a second may become a semitone', dict(without='seconds'), []),
+    'let_go': ('notes are held into what they rub against', dict(without='let_go'), []),
     'secondary': ('dominants of other degrees turn as they come', dict(without=('secondary', 'secondary_dominants')), []),
     'degrees': ('degrees rise and fall as they come', dict(without='degrees'), []),
     'one_way': ('a pitch class may turn both ways in a bar', dict(without='one_way'), []),

@@ -4,7 +4,7 @@ import pytest
 import torch
 from emotionwave.generate.keep import Keep
 from emotionwave.generate.lines import Lines, Next
-from emotionwave.generate.moves import AFTERWARDS, Augmented, BackInCompass, EVERY_SWITCH, HARMONY, IN_TIME, Mediants, Register, TOUCH, Timing, Version, moved_by, read_without
+from emotionwave.generate.moves import AFTERWARDS, Augmented, BackInCompass, EVERY_SWITCH, HARMONY, IN_TIME, LetGo, Mediants, NewOnes, Register, TOUCH, Timing, Version, moved_by, read_without
 from emotionwave.generate.piece import Part
 from emotionwave.generate.requests import SWITCHES, rules_of
 from emotionwave.generate.rules import GRAMMAR, LAW, STRANGE, WISH, anchors, held_degrees
@@ -272,7 +272,7 @@ def test_what_is_kept_is_put_back_tick_for_tick():
 def test_new_notes_end_where_a_kept_one_a_semitone_away_begins():
     about = version(keep=('melody',))
     beneath = SONG.replace(pitch=np.where(about.keep.mask, SONG.pitch, SONG.pitch + 1), duration=SONG.duration * 3)
-    new = IN_TIME[0](beneath, about)
+    new = NewOnes()(LetGo()(beneath, about), about)
     for o, d, p in zip(new.onset, new.duration, new.pitch):
         rubs = np.isin((about.keep.grid.pitch - p) % 12, (1, 11)) & (about.keep.grid.onset > o)
         assert (about.keep.grid.onset[rubs] >= o + d).all()

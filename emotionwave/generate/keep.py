@@ -106,19 +106,9 @@ class Keep:
         return free
 
     def among(self, made):
-        "Find the kept notes in a song on the grid, (N,) bool."
-        return np.isin(ticks_and_keys(made), ticks_and_keys(self.grid))
-
-    def let_go(self, new):
-        """End new notes, which stand on the grid, where a kept one a semitone away
-        begins; what the input has there rings on."""
-        end, kept = new.onset + new.duration, self.grid
-        for pc in range(12):
-            mine = np.flatnonzero((new.pitch % 12 == pc)
-                                  & ~np.isin(ticks_and_keys(new), ticks_and_keys(self.whole)))
-            other = np.append(kept.onset[np.isin((kept.pitch - pc) % 12, (1, 11))], np.iinfo(np.int64).max)
-            end[mine] = np.minimum(end[mine], other[np.searchsorted(other, new.onset[mine], 'right')])
-        return new.replace(duration=end - new.onset)
+        "Find the kept notes in a song, (N,) bool: on the grid, or as the input has them."
+        kept = np.append(ticks_and_keys(self.grid), ticks_and_keys(only(self.song, self.mask)))
+        return np.isin(ticks_and_keys(made), kept)
 
     def put_back(self, new, mask=None):
         """Lay the notes that are kept beside new ones, as the input has them; new ones give way where both

@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['GRAMMAR', 'WISH', 'LAW', 'STRANGE', 'ANCHOR', 'FOREIGN', 'THIRD', 'LEADING', 'BESIDE', 'MINOR_SHADES', 'MAJOR_SHADES',
            'Rule', 'Rising', 'Room', 'SameStrokes', 'Compass', 'NothingStrange', 'anchors', 'Anchor', 'idle_leading',
-           'Around', 'IdleLeading', 'held_degrees', 'Turns', 'Degrees', 'Dominant', 'Secondary', 'OneWay',
-           'EveryStroke', 'AsMany']
+           'Around', 'IdleLeading', 'held_degrees', 'Turns', 'Degrees', 'is_semitone', 'towards_neighbours', 'Seconds',
+           'Dominant', 'Secondary', 'OneWay', 'EveryStroke', 'AsMany']
 
 # %% ../../nbs/185_generate.rules.ipynb #00000002
 import numpy as np
@@ -278,13 +278,15 @@ def held_degrees(
 )->np.ndarray:         # (V * C, B, 12) bool by version and its candidates, bar, and semitones above the tonic
     "Mark degrees that keep their accidental: nothing rises in a sad version or falls in a happy one."
     valences = np.asarray(valences)
-    sad, happy = (x[..., None] for x in (valences < .5, valences > .5))       # (V, B, 1)
+    minor = np.broadcast_to(mode, valences.shape[1]) == 'minor'                # (B,)
+    # in the middle notes turn away from the input's own mode
+    sad = ((valences < .5) | ((valences == .5) & ~minor))[..., None]           # (V, B, 1)
+    happy = ~sad
     out = np.zeros((*valences.shape, 12), bool)
     out[..., [0, 5]] = True
     out[..., MINOR_SHADES] |= sad
     out[..., MAJOR_SHADES] |= happy
-    minor = np.broadcast_to(mode, valences.shape[1])[:, None] == 'minor'       # (B, 1)
-    out[..., [*STRANGE, LEADING]] |= np.where(minor, sad, happy)
+    out[..., [*STRANGE, LEADING]] |= np.where(minor[:, None], sad, happy)
     return np.repeat(out, candidates, 0)
 
 class Turns(Rule):
@@ -312,6 +314,48 @@ class Degrees(Turns):
     def forbidden(self, next:Next):
         "Turns (r, P) of degrees that are held."
         return self.lines.places.turned[next.place] & self.here[next.rows, next.k]
+
+# %% ../../nbs/185_generate.rules.ipynb #second02
+def is_semitone(
+    apart:np.ndarray,  # semitones between two notes
+)->np.ndarray:         # bool
+    "Tell which intervals rub: a semitone in any octave."
+    return np.isin(apart % 12, (1, 11))
+
+def towards_neighbours(lines:Lines)->np.ndarray:   # (U+1, P) bool
+    "Find the turns by which a whole tone between two notes of a stroke would become a semitone."
+    places, ids = lines.places, lines.ids
+    struck = places.own @ np.eye(12, dtype=int)[ids.degree] > 0               # (U+1, 12) degrees
+    # a turn goes away from its own pitch: what lies beyond was a whole tone from it
+    return places.turned & struck[:, (2 * ids.degree - ids.degree[ids.shade]) % 12]
+
+class Seconds(Turns):
+    name, hears = 'seconds', True
+    reason = 'Notes that are struck together never rub where they did not in the piece: a second stays one.'
+
+    def begin(self, lines:Lines):
+        "Find the turns towards a neighbour, and new notes beside one of the piece's."
+        self.lines, ids, places = lines, lines.ids, lines.places
+        struck = places.own @ np.eye(12, dtype=int)[ids.degree] > 0            # (U+1, 12) degrees
+        beside = struck[:, (ids.degree + 1) % 12] | struck[:, (ids.degree - 1) % 12]
+        self.about = places.own | places.turned
+        self.never = towards_neighbours(lines) | (~self.about & beside)        # (U+1, P)
+        self.source = np.where(places.turned, ids.shade, ids.pitch)            # (U+1, P)
+        self.rubs = np.zeros((len(lines.bar), len(ids.pitch)), bool)  # beside what each row struck here
+
+    def hear(self, row:int, id:int):
+        "Note what a struck note would rub against; a new place forgets it."
+        lines, kind = self.lines, self.lines.ids.kind[id]
+        if kind == POSITION: self.rubs[row] = False
+        if kind != PITCH: return
+        pitch, place = id - lines.ids.first[PITCH], lines.places.at(lines.bar[row], lines.position[row])
+        about, source = self.about[place], self.source[place]
+        own = about & about[pitch] & is_semitone(source - source[pitch])
+        self.rubs[row] |= is_semitone(lines.ids.pitch - pitch) & ~own
+
+    def forbidden(self, next:Next):
+        "Pitches (r, P) that would rub."
+        return self.never[next.place] | self.rubs[next.rows]
 
 # %% ../../nbs/185_generate.rules.ipynb #0000001d
 class Dominant(Turns):
@@ -368,6 +412,10 @@ class OneWay(Turns):
         self.kin = ids.degree[source] + 12 * alone                             # (U+1, P)
         # (U+1, P); but for what turns as a chord or not at all
         self.about = (places.own | places.turned) & ~np.take_along_axis(lines.drawn_as_is, source, 1)
+        # a note beside its neighbour stays, whatever the others do
+        if any(isinstance(rule, Seconds) for rule in lines.rules):
+            turn = towards_neighbours(lines)
+            self.about &= ~(turn | turn[:, ids.shade])
         self.into = np.full((len(lines.bar), 24), -1)  # degree that each has turned into in the bar so far
 
     def hear(self, row:int, id:int):

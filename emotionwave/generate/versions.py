@@ -16,7 +16,7 @@ import torch
 from ..files.workers import one_thread
 from ..music.song import only, Song, unlap
 from ..music.read import as_song
-from ..music.keys import find_key, Key
+from ..music.keys import Key
 from ..music.sections import cut_sections, find_sections, keys_at, main_key
 from ..music.tokens import Tokenizer
 from ..music.similarity import chroma_likeness, register, sim_chr, sim_grv, strokes
@@ -35,7 +35,7 @@ from .decoder import QuickDecoder
 from .rules import anchors, held_degrees
 from .requests import rules_of
 from .sampler import Control, write_window
-from .moves import AFTERWARDS, HARMONY, IN_TIME, moved_by, read_without, TOUCH, Version
+from .moves import AFTERWARDS, HARMONY, IN_TIME, LET_GO, moved_by, read_without, TOUCH, Version
 
 # %% ../../nbs/189_generate.versions.ipynb #00000005
 GUIDANCE = 4.5                 # of pitches at strength 1 and beyond
@@ -192,8 +192,8 @@ class Writing:
     def sketch(self, ids, version:Version)->Song:
         "A candidate as it will sound, but for what needs all bars."
         song, _ = self._notes(ids, version)
-        if 'touch' in self.without or not TOUCH.applies(version): return song
-        return TOUCH.play(song, version)
+        if 'touch' not in self.without and TOUCH.applies(version): song = TOUCH.play(song, version)
+        return moved_by((LET_GO,), song, version, self.without)[0]
 
     def finish(self, ids, version:Version)->tuple:   # `Song`, names of moves that did something
         """Make a song of a version's ids, with what it has of the input: tempos, meters, pedal, name, grid,

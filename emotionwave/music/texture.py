@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['SUB_BEATS', 'TEMPO_BOUNDS', 'RHYTHM_BOUNDS', 'POLYPHONY_BOUNDS', 'BENEATH', 'MUD_BELOW', 'MUD_CLOSE',
            'place_on_sub_beats', 'tempo_class', 'sub_beat', 'rhythm_polyphony', 'bar_classes', 'next_onset',
-           'until_clash', 'clash', 'close_below']
+           'until_clash', 'rubs', 'clash', 'close_below']
 
 # %% ../../nbs/027_music.texture.ipynb #00000002
 import numpy as np
@@ -102,6 +102,27 @@ def until_clash(
     waits += [np.where(right, 1 << 40, next_onset(song.onset, own, own - by)) for by in range(3, BENEATH)
               if by % 12]
     return np.min(waits, 0)
+
+# %% ../../nbs/027_music.texture.ipynb #rub00002
+def rubs(
+    song:Song,
+)->np.ndarray:         # (P, 2) numbers of two notes, the one that begins first before the other
+    """Find the notes that sound together a semitone apart, in any octave: minor seconds, major sevenths and
+    minor ninths rub alike, and a move by octaves makes no new ones."""
+    pc, pairs = song.pitch % 12, []
+    for low in range(12):
+        lower, upper = np.flatnonzero(pc == low), np.flatnonzero(pc == (low + 1) % 12)
+        pairs += [_struck_during(song, lower, upper, 'left'), _struck_during(song, upper, lower, 'right')]
+    return np.concatenate(pairs)
+
+def _struck_during(song, held, other, side):
+    """Pairs (p, 2) of a note of `held` and one of `other` that begins while it sounds; with it, too, if side
+    is "left"."""
+    end = song.onset[held] + song.duration[held]
+    first = np.searchsorted(song.onset[other], song.onset[held], side)
+    count = np.searchsorted(song.onset[other], end) - first
+    number = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)  # from 0 for each held note
+    return np.stack([np.repeat(held, count), other[np.repeat(first, count) + number]], 1)
 
 # %% ../../nbs/027_music.texture.ipynb #00000016
 def clash(

@@ -16,7 +16,7 @@ import torch
 from ..files.workers import one_thread
 from ..music.song import only, Song, unlap
 from ..music.read import as_song
-from ..music.keys import find_key, Key
+from ..music.keys import Key
 from ..music.sections import cut_sections, find_sections, keys_at, main_key
 from ..music.tokens import Tokenizer
 from ..music.similarity import chroma_likeness, register, sim_chr, sim_grv, strokes

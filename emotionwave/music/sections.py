@@ -113,7 +113,7 @@ def bar_scores(
 
 # %% ../../nbs/030_music.sections.ipynb #0000000d
 # correlations that a change of key costs: to any key, to one a fifth away, to the relative
-CHANGE, FIFTH, RELATIVE = 8., 3.5, 9.
+CHANGE, FIFTH, RELATIVE = 7., 3.5, 9.
 
 class Section(NamedTuple):
     "Bars that have one key."

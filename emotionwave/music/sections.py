@@ -62,7 +62,7 @@ def key_of_piece(
 OUT_OF_SCALE = np.array([[0, 1, 0, 1, 0, 0, 1, 0, 1, 0, 1, 0],       # degrees that a major key lacks,
                          [0, 1, 0, 0, 1, 0, 1, 0, 0, .5, 0, 0]])     # a minor one; its raised sixth by half
 CADENCE = 2.                   # what a dominant that goes to its tonic counts, against a correlation of 1
-BARE = .6                      # what a dominant without its seventh counts: C to F is as much one to four in C
+BARE = .6                      # what a dominant without its seventh counts: C to F may be one to four in C
 MOSTLY = .6                    # share of a bar or of half of one from which on a chord is heard in it
 
 def _turned(degrees):

@@ -27,7 +27,7 @@ from emotionwave.learn.checkpoint import default_checkpoint, load_checkpoint, sa
 from pathlib import Path
 
 SAMPLES = Path(__file__).parent.parent / 'samples'
-# What holds for two candidates holds for six, and takes a third of the time.
+# What holds for two candidates holds for six, and takes about a fifth less time.
 transfer, write_versions = (partial(f, candidates=2) for f in (transfer, write_versions))
 
 def lines_of(tokens, song, part, keep=(), shown=None, bars=4, **asked):

@@ -1,4 +1,5 @@
-"""At full likeness a version strikes when its input does and never else, and no note leaves the register of its bar:
+"""At full likeness a version strikes when its input does and never else, and no note leaves the register of
+its bar:
 in every meter, whatever the network writes. So all of this is written by one that has learnt nothing."""
 from pathlib import Path
 
@@ -11,11 +12,13 @@ from emotionwave.music.similarity import register, strokes
 from emotionwave.music.song import Song
 
 CASES = Path(__file__).parent / 'cases'
-METERS = [(2, 4), (4, 4), (5, 4), (8, 4), (11, 4), (3, 8), (6, 8), (7, 8), (9, 8), (11, 8), (12, 8), (3, 16), (2, 2)]
+METERS = [(2, 4), (4, 4), (5, 4), (8, 4), (11, 4), (3, 8), (6, 8), (7, 8), (9, 8), (11, 8), (12, 8), (3, 16),
+          (2, 2)]
 
 
 def piece(num, den, seed=0, bars=2, tpq=480, start=0):
-    "A tune over chords, struck on halves of the bar's beats, in C or in A minor; `start` of them are left out."
+    """A tune over chords, struck on halves of the bar's beats, in C or in A minor;
+    `start` of them are left out."""
     rng = np.random.default_rng([num, den, seed])
     scale = np.array([0, 2, 4, 5, 7, 9, 11]) - 3 * (seed % 2)
     half = 2 * tpq // den
@@ -25,14 +28,16 @@ def piece(num, den, seed=0, bars=2, tpq=480, start=0):
         for third in (0, 2, 4):
             octave, degree = divmod(root + third, 7)
             if at % 6 == 0: rows.append((at * half, 6 * half, 48 + scale[degree] + 12 * octave))
-        if rng.random() < .8: rows.append((at * half, half, 67 + scale[rng.integers(0, 7)] + 12 * rng.integers(0, 2)))
+        if rng.random() < .8:
+            rows.append((at * half, half, 67 + scale[rng.integers(0, 7)] + 12 * rng.integers(0, 2)))
     onset, duration, pitch = np.array(rows).T
     return Song(onset, duration, pitch, 40 + onset // half % 50, tpq, meter_num=[num], meter_den=[den])
 
 
 def loose(song, by=20):
     "The same, played off the grid by as many ticks at the most, as no machine does."
-    return song.replace(onset=np.maximum(song.onset + np.random.default_rng(1).integers(-by, by + 1, len(song)), 0))
+    return song.replace(onset=np.maximum(song.onset
+                                         + np.random.default_rng(1).integers(-by, by + 1, len(song)), 0))
 
 
 def after_one_another(*songs):
@@ -63,7 +68,8 @@ def with_far_notes():
     return song.replace(pitch=pitch)
 
 
-CHANGING = after_one_another(piece(9, 8, bars=1), piece(4, 4, bars=1), piece(3, 16, bars=5), piece(11, 4, bars=1))
+CHANGING = after_one_another(piece(9, 8, bars=1), piece(4, 4, bars=1), piece(3, 16, bars=5),
+                             piece(11, 4, bars=1))
 ODD = {
     'a pickup': piece(9, 8, start=15),
     'meters that change': CHANGING,
@@ -76,7 +82,8 @@ ODD = {
     'triplets against quarters': Song(np.append(np.arange(24) * 160, np.arange(8) * 480), [150] * 32,
                                       np.append(60 + np.arange(24) % 13, 48 + np.arange(8) % 5), [70] * 32),
     'hundreds of notes a bar': Song(np.tile(np.arange(64) * 20, 2), [20] * 128,
-                                    np.append(40 + np.arange(64) * 7 % 45, 43 + np.arange(64) * 7 % 45), [70] * 128),
+                                    np.append(40 + np.arange(64) * 7 % 45, 43 + np.arange(64) * 7 % 45),
+                                    [70] * 128),
     'one key all the time': Song(np.arange(100) * 3, [3] * 100, [60] * 100, [70] * 100),
     'coarse ticks': piece(4, 4, tpq=2),
     'a slip jig': read_song(CASES / 'slip_jig_9_8.mid').bars(0, 2),
@@ -86,7 +93,8 @@ ODD = {
 def obeys(song, seeds=(0,), **settings):
     "Fail where a version of a song loses a stroke, has one of its own, or leaves the register."
     for seed in seeds:
-        for r in write_versions(song, ['negative', 'positive'], candidates=1, seed=seed, temperature=2., **settings):
+        for r in write_versions(song, ['negative', 'positive'], candidates=1, seed=seed, temperature=2.,
+                                **settings):
             assert not len(np.setdiff1d(r.source.onset, r.song.onset)), 'strokes are lost'
             assert not len(np.setdiff1d(r.song.onset, r.source.onset)), 'strokes are new'
             assert register(r.source, r.song) == 1
@@ -119,5 +127,6 @@ def test_below_full_likeness_the_register_stays(likeness, tiny):
 
 def test_without_these_rules_they_are_lost(tiny):
     song = piece(12, 8)
-    free = transfer(song, 'negative', without='every_stroke,as_many,compass', candidates=1, temperature=2., model=tiny)
+    free = transfer(song, 'negative', without='every_stroke,as_many,compass', candidates=1, temperature=2.,
+                    model=tiny)
     assert free.figures['strokes'] < 1 and free.figures['register'] < 1

@@ -31,9 +31,11 @@ def result(song, new, valence=0., **more):
 def test_nothing_is_said_of_a_piece_that_is_the_same(path):
     song = read_song(path)
     assert account_of(song, song) == []
-    assert account_of(song, song.replace(velocity=np.clip(song.velocity + 2, 1, 127))) == []   # less than tokens round
+    # less than tokens round
+    assert account_of(song, song.replace(velocity=np.clip(song.velocity + 2, 1, 127))) == []
 
-@pytest.mark.parametrize('by, words', [(-12, 'an octave lower'), (12, 'an octave higher'), (-24, 'two octaves lower')])
+@pytest.mark.parametrize('by, words',
+                         [(-12, 'an octave lower'), (12, 'an octave higher'), (-24, 'two octaves lower')])
 @pytest.mark.parametrize('path', PIECES, ids=lambda p: p.stem)
 def test_an_octave_is_said_and_marks_nothing(path, by, words):
     song = read_song(path)
@@ -46,7 +48,8 @@ def test_an_octave_is_said_and_marks_nothing(path, by, words):
 def test_parts_are_the_same_in_any_ticks(tpq):
     scale = tpq / MINUET.tpq
     dark = swap_mode(MINUET, find_key(MINUET)).replace(pitch=MINUET.pitch - 12 * (MINUET.pitch > 0))
-    new = Song(dark.onset * scale, np.maximum(dark.duration * scale, 1), dark.pitch, dark.velocity, tpq, dark.tempo_tick * scale,
+    new = Song(dark.onset * scale, np.maximum(dark.duration * scale, 1), dark.pitch, dark.velocity, tpq,
+               dark.tempo_tick * scale,
                dark.tempo_bpm, dark.meter_tick * scale, dark.meter_num, dark.meter_den, name=dark.name)
     assert account_of(MINUET, new) == account_of(MINUET, dark)
 
@@ -60,7 +63,7 @@ def test_changed_pitches_are_counted_against_the_piece_that_was_moved(path):
     plain, lower = song.replace(pitch=pitch), song.replace(pitch=pitch - 12)
     for new in (plain, lower):
         n = int(said(song, new)['pitches'].split(' of ')[0])
-        assert 5 <= n <= 7                                # one may have become its neighbour at the same stroke
+        assert 5 <= n <= 7  # one may have become its neighbour at the same stroke
     assert said(song, plain)['pitches'] == said(song, lower)['pitches'] and 'register' in said(song, lower)
 
 def test_tempo_loudness_and_lengths_are_said():
@@ -80,14 +83,17 @@ def test_a_hand_that_is_thinner_and_strokes_that_are_lost_are_said():
     silent = only(MINUET, (MINUET.onset < bar[0]) | (MINUET.onset >= bar[1]))
     lost = len(np.setdiff1d(MINUET.onset, silent.onset))
     assert said(MINUET, silent)['strokes'] == f'{lost} of {len(np.unique(MINUET.onset))} strokes lost'
-    assert [words for what, words in account_of(silent, MINUET) if what == 'strokes'] == [f'{lost} new strokes']
+    assert [words for what, words in account_of(silent, MINUET)
+            if what == 'strokes'] == [f'{lost} new strokes']
 
 def test_the_tune_is_kept_or_counted():
     tune = kept_notes(MINUET, ('melody',))
     beneath = MINUET.replace(pitch=MINUET.pitch - (~tune & (np.arange(len(MINUET)) % 3 == 0)))
     above = MINUET.replace(pitch=MINUET.pitch + (tune & (np.arange(len(MINUET)) % 3 == 0)))
-    assert said(MINUET, beneath)['tune'] == 'tune kept' and ' in the tune' not in said(MINUET, beneath)['pitches']
-    assert said(MINUET, above)['pitches'].endswith(f' of {tune.sum()} in the tune') and 'tune' not in said(MINUET, above)
+    assert (said(MINUET, beneath)['tune'] == 'tune kept'
+            and ' in the tune' not in said(MINUET, beneath)['pitches'])
+    assert (said(MINUET, above)['pitches'].endswith(f' of {tune.sum()} in the tune')
+            and 'tune' not in said(MINUET, above))
 
 @pytest.mark.parametrize('path', PIECES, ids=lambda p: p.stem)
 def test_a_turned_mode_is_said_and_the_tonic_stays(path):
@@ -103,30 +109,40 @@ def test_a_hand_is_the_nearest_notes():
 def test_songs_without_notes_and_with_one_are_told():
     one = Song([0], [480], [60], [70])
     assert account_of(Song(), Song()) == [] and account_of(one, Song()) == [('notes', 'no notes')]
-    assert account_of(one, one) == [] and sentence_of(account_of(one, one.replace(pitch=[59]))) == '1 of 1 pitches changed, 1 of 1 in the tune'
+    assert (account_of(one, one) == [] and sentence_of(account_of(one, one.replace(pitch=[59])))
+            == '1 of 1 pitches changed, 1 of 1 in the tune')
 
 
 # ---- the sentence of a result
 
 def test_a_sentence_is_short_and_names_what_was_done():
     new = swap_mode(MINUET, find_key(MINUET))
-    new = new.replace(pitch=new.pitch - 12, tempo_bpm=new.tempo_bpm * .88, velocity=new.velocity - 9, duration=new.duration * 2)
+    new = new.replace(pitch=new.pitch - 12, tempo_bpm=new.tempo_bpm * .88, velocity=new.velocity - 9,
+                      duration=new.duration * 2)
     sentence = result(MINUET, new).sentence
-    assert sentence.startswith('G major to G minor, 12 % slower, softer by 9, an octave lower, notes 2.0 times as long; ')
-    assert len(sentence_of(result(MINUET, new).account).split()) <= 30 and sentence in repr(result(MINUET, new)) and sentence in result(MINUET, new)._repr_html_()
+    assert sentence.startswith('G major to G minor, 12 % slower, softer by 9, an octave lower, '
+                               'notes 2.0 times as long; ')
+    assert (len(sentence_of(result(MINUET, new).account).split()) <= 30
+            and sentence in repr(result(MINUET, new)) and sentence in result(MINUET, new)._repr_html_())
 
 def test_notes_of_the_piece_are_said_with_what_to_try():
     happy = result(MINUET, MINUET, 1.)
     before = happy.figures['valence'][0]
-    assert happy.same_notes and happy.sentence == f'these are the notes of the piece, heard at {before:.2f} already; try strength 1.5 or likeness 0.8'
+    assert (happy.same_notes and happy.sentence == 'these are the notes of the piece, '
+                                                   f'heard at {before:.2f} already; '
+                                                   'try strength 1.5 or likeness 0.8')
     sad = result(MINUET, MINUET, 0., keep=('melody', 'left'), strength=1.5)
-    assert sad.sentence == f'melody and left hand kept as asked; these are the notes of the piece, still heard at {before:.2f}; try likeness 0.8 or keeping less'
+    says = (f'melody and left hand kept as asked; '
+            f'these are the notes of the piece, still heard at {before:.2f}; try likeness 0.8 or keeping less')
+    assert sad.sentence == says
     least = result(MINUET, MINUET, 0., strength=1.5, likeness=0.)
     assert least.sentence.endswith('; no setting asks for more')
-    assert result(MINUET, MINUET, (0., 1.)).sentence == 'these are the notes of the piece; try strength 1.5 or likeness 0.8'
+    assert result(MINUET, MINUET,
+                  (0., 1.)).sentence == 'these are the notes of the piece; try strength 1.5 or likeness 0.8'
 
 def test_a_wish_that_was_not_met_is_told():
-    new = MINUET.replace(velocity=np.maximum(MINUET.velocity - 5, 1), pitch=MINUET.pitch + (np.arange(len(MINUET)) == 3))
+    new = MINUET.replace(velocity=np.maximum(MINUET.velocity - 5, 1),
+                         pitch=MINUET.pitch + (np.arange(len(MINUET)) == 3))
     told = result(MINUET, new, 0.)
     assert told.advice == f'still heard at {told.figures["valence"][1]:.2f}; try strength 1.5 or likeness 0.8'
     assert result(MINUET, new, 1.).advice == ''
@@ -140,7 +156,8 @@ def test_an_octave_is_not_the_notes_of_the_piece():
     assert not result(MINUET, MINUET.replace(pitch=MINUET.pitch - 12)).same_notes
 
 def test_a_piece_without_notes_says_so():
-    assert result(Song(name='rest'), Song(name='rest')).sentence == 'there were no notes, so there was nothing to change'
+    assert result(Song(name='rest'),
+                  Song(name='rest')).sentence == 'there were no notes, so there was nothing to change'
     few = Song([0, 480], [480] * 2, [60, 64], [70] * 2)
     assert 'nan' not in result(few, few).sentence and result(few, few).line.startswith('heard ? → ?')
 
@@ -156,7 +173,8 @@ def test_a_player_marks_what_changed_but_for_the_octave_and_outlines_where_the_v
     new = MINUET.replace(pitch=MINUET.pitch - 12 + (np.arange(len(MINUET)) == 5))
     page = unescape(player_html((MINUET, new), sound=False))
     assert '"moved":-12,' in page and page.count(', 1 of them not in the other version') == 2
-    assert '"moved":0,' in unescape(player_html((MINUET, MINUET), sound=False)) and '"moved":0,' in unescape(player_html(MINUET, sound=False))
+    assert ('"moved":0,' in unescape(player_html((MINUET, MINUET), sound=False))
+            and '"moved":0,' in unescape(player_html(MINUET, sound=False)))
 
 
 # ---- one ear
@@ -172,13 +190,15 @@ def test_a_file_that_is_read_back_is_heard_as_the_result_said(path, tmp_path):
 
 # ---- valences
 
-@pytest.mark.parametrize('bare', [1, 2, '1', '2', ' 1 ', np.int64(2), [1], '1,2', (2, 2), np.array([1, 1])], ids=repr)
+@pytest.mark.parametrize('bare', [1, 2, '1', '2', ' 1 ', np.int64(2), [1], '1,2', (2, 2), np.array([1, 1])],
+                         ids=repr)
 def test_a_bare_class_is_refused_and_told_what_to_write(bare):
     with pytest.raises(ValueError, match='"negative" and "positive".*--valence-class'): curve_of(bare)
 
 def test_numbers_mean_what_they_say():
     assert [valence_of(v) for v in (0, '0', 0., 1., '1.0', '.5', np.float64(1))] == [0, 0, 0, 1, 1, .5, 1]
-    assert [curve_of(v) for v in ('0,1', [1, 0, .5], 'sad,1', np.array([0, 1]))] == [(0, 1), (1, 0, .5), (0, 1), (0, 1)]
+    assert [curve_of(v) for v
+            in ('0,1', [1, 0, .5], 'sad,1', np.array([0, 1]))] == [(0, 1), (1, 0, .5), (0, 1), (0, 1)]
     for odd in ('0,2', [2, .5], [.5, 3]):
         with pytest.raises(ValueError, match='a course of valences has'): curve_of(odd)
 

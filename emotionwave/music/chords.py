@@ -64,7 +64,8 @@ def _roots(sounding, outside):
     for root in range(12):
         third, fifth, seventh, ninth = ((root + by) % 12 for by in (4, 7, 10, 1))
         whole = sounding[root] > 0 and (sounding[fifth] > 0 or sounding[seventh] > 0)
-        reduced = sounding[fifth] > 0 and sounding[seventh] > 0 and sounding[ninth] > 0
+        # a diminished chord, with or without its seventh
+        reduced = not sounding[root] and sounding[fifth] > 0 and sounding[seventh] > 0
         tones = [root, third, fifth, seventh] + [ninth] * bool(reduced)
         if not sounding[third] or not (whole or reduced) or sounding[tones].sum() < SEVENTH * total: continue
         if any(sounding[t] > 0 and t in outside for t in tones): found.append(root)

@@ -24,6 +24,7 @@ from emotionwave.music.modes import spell_major
 from emotionwave.data.shards import load_dataset, read_report
 from emotionwave.data.batches import COLUMNS, Fragments, plan_batches, TrainConfig
 from emotionwave.music.keys import find_key
+from emotionwave.music.sections import Section
 from emotionwave.measure.latents import (
     accuracy, active_units, nats_a_bar, note_summaries, probe, read_latents)
 from emotionwave.networks.vae import ModelConfig
@@ -103,8 +104,7 @@ def unaided(config):
     own spelling and skeleton."""
     new = {'GUIDANCE': GUIDANCE, 'SHIFT': (0, 0), 'AMOUNT': 0.}
     if not config.skeleton: new['write_window'] = without_skeleton
-    if config.absolute:
-        new |= {'find_key': lambda song: find_key(song)._replace(tonic=0), 'Part': AbsolutePart}
+    if config.absolute: new |= {'find_sections': as_written, 'Part': AbsolutePart}
     with contextlib.ExitStack() as stack:
         for name, value in new.items(): stack.enter_context(changed(versions, name, value))
         if not config.spell:
@@ -123,14 +123,18 @@ def without_skeleton(net, tokenizer, part, rows, shown, *more):
     "Write a window from which the skeleton is hidden."
     return write_window(net, tokenizer, part, rows, np.zeros_like(shown), *more)
 
+def as_written(song, *_):
+    "One section, whose pitches stay as they are."
+    return Section(0, len(song.bar_ticks()) - 1, find_key(song)._replace(tonic=0)),
+
 class AbsolutePart(piece.Part):
     """An input with pitches as written, of which encoder and skeleton see a spelling in major of its own
     key, as in training."""
     @classmethod
-    def of(cls, bars, tokenizer, song, key, *more):
-        part, up = super().of(bars, tokenizer, song, key, *more), shift(find_key(song).tonic)
+    def of(cls, bars, tokenizer, song, keys, **more):
+        part, up = super().of(bars, tokenizer, song, keys, **more), shift(find_key(song).tonic)
         moved = lambda notes, by: notes + [0, 0, by, 0, 0]
-        spelled = moved(spell_major(moved(part.notes, up), key.mode == 'minor',
+        spelled = moved(spell_major(moved(part.notes, up), keys[0].mode == 'minor',
                                     tokenizer.config.pitch_range[0]), -up)
         spelled[:, 2] = spelled[:, 2].clip(0, len(tokenizer.ids('Pitch')) - 1)
         return replace(part, notes=spelled, seen=spelled)

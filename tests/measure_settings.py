@@ -33,6 +33,7 @@ ROWS = {  # name: (in words, settings, constants that are changed); or a rule
                 []),
     'leading': ('leading tones held wherever they stand', dict(without='idle'), []),
     'dominant': ('leading tones of a dominant turn as they come', dict(without='dominant'), []),
+    'secondary': ('dominants of other degrees turn as they come', dict(without=('secondary', 'secondary_dominants')), []),
     'degrees': ('degrees rise and fall as they come', dict(without='degrees'), []),
     'one_way': ('a pitch class may turn both ways in a bar', dict(without='one_way'), []),
     'every_stroke': ('strokes of the piece may be passed over', dict(without=('every_stroke', 'as_many')),

@@ -129,7 +129,7 @@ def test_ablation_runs_from_end_to_end_and_goes_on(folder, tmp_path, monkeypatch
     with pytest.raises(SystemExit, match='another width'): ablate.main([*call[:-2], '64', '--rows', 'all'])
 
 def test_rows_get_what_they_were_trained_with_and_the_package_stays_as_it_was():
-    places = ([(ablate.versions, k) for k in ('GUIDANCE', 'SHIFT', 'Part', 'find_key', 'write_window')]
+    places = ([(ablate.versions, k) for k in ('GUIDANCE', 'SHIFT', 'Part', 'find_sections', 'write_window')]
               + [(ablate.piece, 'spell_major')])
     before = {at: getattr(*at) for at in places}
     for name in ablate.ROWS:

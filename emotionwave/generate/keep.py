@@ -10,7 +10,7 @@ import numpy as np
 from ..music.song import only, Song
 from ..music.modes import DEGREE
 from ..music.hands import kept_notes
-from ..music.tokens import PITCH, VELOCITY, shift, Tokenizer
+from ..music.tokens import PITCH, VELOCITY, Tokenizer
 from .piece import Part, places_of
 
 # %% ../../nbs/182_generate.keep.ipynb #00000005
@@ -36,7 +36,7 @@ class Keep:
         song:Song,         # as the decoder reads it
         part:Part,
         tokenizer:Tokenizer,
-        tonic=None,        # pitch class written as C
+        tonic=None,        # pitch class written as C, one or one for each bar
         keep=(),           # names, as from `keeps_of`
     ):
         self.names, self.song, self.part, self.tokens = keep, song, part, tokenizer
@@ -52,11 +52,12 @@ class Keep:
         self.end = np.searchsorted(self.key, np.arange(1, len(part.opening) + 1) * PLACE * KEY)
         self.pitches = tokenizer.first[VELOCITY] - tokenizer.first[PITCH]
         self.may = self._harmony() if 'harmony' in keep else None
-        said, (low, high) = song.pitch + shift(tonic), tokenizer.config.pitch_range
+        onset, place, tick = places_of(song, tokenizer)
+        at = np.searchsorted(onset, song.onset)
+        self.tick = tick[at]                                                  # (N,) of each note, on the grid
+        said, (low, high) = song.pitch + part.up[place[at, 0]], tokenizer.config.pitch_range
         self.beyond = (said < low) | (said > high)  # notes that the tokens can't say stay as they are
         self.mask = self.mask | self.beyond
-        onset, _, tick = places_of(song, tokenizer)
-        self.tick = tick[np.searchsorted(onset, song.onset)]                  # (N,) of each note, on the grid
 
     @staticmethod
     def key_of(notes): return (notes[:, 0] * PLACE + notes[:, 1]) * KEY + notes[:, 2]
@@ -75,17 +76,24 @@ class Keep:
         and, but for what the input strikes there itself, none above a melody, none a semitone beside a kept
         note in any octave, and of each degree that kept notes of the bar have, no other shade. In bars that
         are shown whole (K,) nothing where all that the input strikes is kept."""
-        start, every, lowest = self.part.start, np.arange(self.pitches), self.part.lowest
+        start, every, lowest, up = self.part.start, np.arange(self.pitches), self.part.lowest, self.part.up
         step = lambda notes: start[notes[:, 0]] + notes[:, 1] - start[first]
-        held, never, own = np.zeros((3, start[last] - start[first], self.pitches), bool)
+        # a kept note may ring on into bars of another tonic: pitches are as written, from an octave below 0
+        written = np.arange(-12, self.pitches + 12)
+        held, never = np.zeros((2, start[last] - start[first], len(written)), bool)
         a, b = np.searchsorted(self.notes[:, 0], [first - 12, last])  # a note lasts twelve beats at the most
         begin, longest = step(self.notes[a:b]), self.tokens.durations
         # its real length was rounded
         end = begin + longest[np.minimum(self.notes[a:b, 4] + 1, len(longest) - 1)]
+        sounding = self.notes[a:b, 2] - up[self.notes[a:b, 0]]
         for i, j, pitch, top in zip(np.maximum(begin, 0).tolist(), np.maximum(end, 0).tolist(),
-                                    self.notes[a:b, 2].tolist(), self.top[a:b].tolist()):
-            held[i:j, pitch] = True
-            never[i:j] |= np.isin((every - pitch) % 12, (1, 11)) | top & (every > pitch)
+                                    sounding.tolist(), self.top[a:b].tolist()):
+            held[i:j, pitch + 12] = True
+            never[i:j] |= np.isin((written - pitch) % 12, (1, 11)) | top & (written > pitch)
+        moved = np.repeat(up[first:last], np.diff(start[first:last + 1]))      # (steps,)
+        said = every - moved[:, None] + 12
+        held, never = (np.take_along_axis(x, said, 1) for x in (held, never))  # (steps, P)
+        own = np.zeros_like(held)
         for k in range(first, last):
             shades = np.bincount((self.notes[self.notes[:, 0] == k, 2] + lowest) % 12, minlength=12) > 0
             other = np.isin(DEGREE, np.array(DEGREE)[shades]) & ~shades

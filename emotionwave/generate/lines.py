@@ -106,6 +106,8 @@ class Lines:
         self.velocities = {}  # (bar, position, pitch) -> velocity index
         # (U+1, P) degree as which each pitch is held
         self.held_as = np.tile(self.ids.degree, (len(self.places.own), 1))
+        # (U+1, P) notes of chords that turn whole, if at all
+        self.drawn_as_is = np.zeros_like(self.places.own)
         self.rules = rules
         self.hearing = [rule for rule in rules if rule.hears]
         for rule in rules: rule.begin(self)

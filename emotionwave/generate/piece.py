@@ -11,7 +11,9 @@ import numpy as np
 from ..music.song import Song
 from ..music.modes import spell_major
 from ..music.texture import bar_classes, rhythm_polyphony, tempo_class
-from ..music.tokens import shift, Tokenizer
+from ..music.chords import find_dominants
+from ..music.keys import Key
+from ..music.tokens import shifts, Tokenizer
 from ..music.similarity import bar_of, bar_registers
 
 # %% ../../nbs/180_generate.piece.ipynb #00000005
@@ -56,7 +58,7 @@ def compass_of(
     song:Song,         # the input, as the decoder reads it
     line,              # (A+1,) the bar lines of the input itself, ticks
     tokenizer:Tokenizer,
-    tonic,             # pitch class written as C
+    tonic,             # pitch class written as C, one or one for each bar
     start,             # (B+1,) as from `step_start`
 )->np.ndarray:         # (2, T) lowest and highest pitch index at each step
     """Find the register of the bar that each step of a piece is in. A place that is struck has the register
@@ -75,7 +77,8 @@ def compass_of(
     low, high = registers[:, bar_of(onset, line)]
     np.minimum.at(compass[0], struck, low)
     np.maximum.at(compass[1], struck, high)
-    return compass + shift(tonic) - tokenizer.config.pitch_range[0]
+    bars = np.repeat(np.arange(len(start) - 1), np.diff(start))                # (T,)
+    return compass + shifts(tonic, bars) - tokenizer.config.pitch_range[0]
 
 # %% ../../nbs/180_generate.piece.ipynb #00000014
 @dataclass
@@ -90,13 +93,16 @@ class Part:
     start:np.ndarray           # (B+1,) steps from the beginning of the piece to each bar, and to its end
     lowest:int                 # MIDI pitch of pitch index 0
     compass:np.ndarray         # (2, T) lowest and highest pitch index of the bar that each step is in
+    up:np.ndarray              # (B,) semitones by which pitches were moved to be relative to the tonic
+    # (N,) degree that each note of a dominant of another degree leads to, as from `find_dominants`; -1
+    goal:np.ndarray
 
     @classmethod
     def of(cls,
         bars,              # `Bars` of the input
         tokenizer:Tokenizer,
         song:Song,         # the input, for its pace
-        key,               # its `Key`
+        key,               # its `Key`, or one for each bar
         max_bar_tokens:int=127,   # most that models learn from
         line=None,         # (A+1,) bar lines of the input itself, ticks; `None` for those of `song`
     ):
@@ -114,8 +120,13 @@ class Part:
         lowest = tokenizer.config.pitch_range[0]
         line = song.bar_ticks() if line is None else line
         compass = compass_of(song, line, tokenizer, bars.tonic, start)
-        return cls(opening, notes, spell_major(notes, key.mode == 'minor', lowest), room, classes,
-                   start, lowest, compass)
+        keys = [key] * len(bars) if isinstance(key, Key) else key
+        modes = [k.mode for k in keys]
+        minor = np.array([m == 'minor' for m in modes], bool)[notes[:, 0]]     # (N,)
+        seen = np.where(minor[:, None], *(spell_major(notes, m, lowest) for m in (True, False)))
+        goal = find_dominants(tokenizer.decode(bars), [k.tonic for k in keys], modes)
+        return cls(opening, notes, seen, room, classes, start, lowest, compass,
+                   shifts(bars.tonic, np.arange(len(bars))), goal)
 
     def loudness(self, bar, position, pitch):
         """Velocity index of the nearest note: at the same place the nearest in pitch, else the nearest in

@@ -13,7 +13,7 @@ from .keep import Keep
 from .lines import Lines, Next
 from .rules import (
     Anchor, AsMany, Compass, Degrees, Dominant, EveryStroke, IdleLeading, NothingStrange,
-    OneWay, Rising, Room, Rule, SameStrokes, WISH)
+    OneWay, Rising, Room, Rule, SameStrokes, Secondary, WISH)
 
 # %% ../../nbs/186_generate.requests.ipynb #00000007
 class Busy(Rule):
@@ -203,7 +203,8 @@ SWITCHES = {  # rules that `without` switches off; `foreign` and `steady` are pa
     **{rule.name: rule.reason for rule in (SameStrokes, Compass, NothingStrange, Anchor)},
     'foreign': 'Degrees that tell the mode are not held when the other mode is asked for.',
     'steady': 'What is of neither mode is held by all candidates alike.',
-    **{rule.name: rule.reason for rule in (IdleLeading, Degrees, Dominant, OneWay, EveryStroke, AsMany)}}
+    **{rule.name: rule.reason for rule in (IdleLeading, Degrees, Dominant, Secondary, OneWay)},
+    **{rule.name: rule.reason for rule in (EveryStroke, AsMany)}}
 
 def _fuller(part, least):
     "Bars (B,) of which at the least more notes are asked for than their class of polyphony has."
@@ -224,7 +225,7 @@ def rules_of(
     if full: rules.append(Full(*full))
     if busy: rules.append(Busy(*busy))
     if np.any(held): rules.append(Degrees(held))
-    rules.append(Dominant())
+    rules += [Dominant(), Secondary()]
     if not keep.names: rules.append(OneWay())  # what is kept has its own rule for shades
     if len(keep.notes): rules.append(KeptApart(closed=full is None))
     if keep.may is not None: rules.append(KeptHarmony())

@@ -5,7 +5,8 @@
 # %% auto #0
 __all__ = ['GRAMMAR', 'WISH', 'LAW', 'STRANGE', 'ANCHOR', 'FOREIGN', 'THIRD', 'LEADING', 'BESIDE', 'MINOR_SHADES', 'MAJOR_SHADES',
            'Rule', 'Rising', 'Room', 'SameStrokes', 'Compass', 'NothingStrange', 'anchors', 'Anchor', 'idle_leading',
-           'Around', 'IdleLeading', 'held_degrees', 'Turns', 'Degrees', 'Dominant', 'OneWay', 'EveryStroke', 'AsMany']
+           'Around', 'IdleLeading', 'held_degrees', 'Turns', 'Degrees', 'Dominant', 'Secondary', 'OneWay',
+           'EveryStroke', 'AsMany']
 
 # %% ../../nbs/185_generate.rules.ipynb #00000002
 import numpy as np
@@ -169,7 +170,7 @@ ANCHOR = 3., 0.  # nats of the most careful candidate and of the boldest, at str
 FOREIGN = dict(major=[4, 9], minor=[3, 8, 10])
 
 def anchors(
-    mode:str,          # of the input, "major" or "minor"
+    mode:str|list,     # of the input, "major" or "minor", one or (B,) of each bar
     valences,          # (V, B) of each version and bar, 0. to 1.
     strength:float=1., # as in `write_versions`: below 1 notes are held harder
     likeness:float=1., # as in `write_versions`: all is held by so much
@@ -178,7 +179,9 @@ def anchors(
     without=(),
 )->np.ndarray:         # (V * C, B, 12) nats by version and its candidates, bar, and semitones above the tonic
     "Say how firmly each candidate holds on to the input's own degrees."
-    lean = (1 - 2 * np.asarray(valences)) * (1 if mode == 'major' else -1)    # (V, B) towards the other mode
+    valences = np.asarray(valences)
+    modes = np.broadcast_to(mode, valences.shape[1])
+    lean = (1 - 2 * valences) * np.where(modes == 'major', 1, -1)              # (V, B) towards the other mode
     strength, (firm, loose) = min(max(strength, 1e-3), 1), np.broadcast_to(ANCHOR, 2) * likeness
     careful = firm / strength
     bold = max(loose / strength, firm * (1 - strength))  # below strength 1 the boldest is held, too
@@ -186,7 +189,8 @@ def anchors(
     out[:] = np.linspace(careful, bold, candidates)[:, None, None] if candidates > 1 else (careful + bold) / 2
     if 'steady' not in without: out[..., list(STRANGE)] = careful
     if 'foreign' not in without:
-        out[..., FOREIGN[mode]] *= 1 - np.clip(lean * strength, 0, 1)[:, None, :, None]
+        foreign = np.array([np.isin(np.arange(12), FOREIGN[m]) for m in modes])   # (B, 12)
+        out *= 1 - foreign * np.clip(lean * strength, 0, 1)[:, None, :, None]
     return np.minimum(out, 1000).reshape(-1, lean.shape[1], 12)  # beyond 1000 nothing else has a chance
 
 class Anchor(Rule):
@@ -268,7 +272,7 @@ class IdleLeading(Rule):
 MINOR_SHADES, MAJOR_SHADES = [3, 8, 10], [4, 9, 11]  # semitones above the tonic of the two shades of a degree
 
 def held_degrees(
-    mode:str,          # of the input, "major" or "minor"
+    mode:str|list,     # of the input, "major" or "minor", one or (B,) of each bar
     valences,          # (V, B) of each version and bar, 0. to 1.
     candidates:int=1,  # of each version
 )->np.ndarray:         # (V * C, B, 12) bool by version and its candidates, bar, and semitones above the tonic
@@ -279,7 +283,8 @@ def held_degrees(
     out[..., [0, 5]] = True
     out[..., MINOR_SHADES] |= sad
     out[..., MAJOR_SHADES] |= happy
-    out[..., [*STRANGE, LEADING]] |= sad if mode == 'minor' else happy
+    minor = np.broadcast_to(mode, valences.shape[1])[:, None] == 'minor'       # (B, 1)
+    out[..., [*STRANGE, LEADING]] |= np.where(minor, sad, happy)
     return np.repeat(out, candidates, 0)
 
 class Turns(Rule):
@@ -329,6 +334,27 @@ class Dominant(Turns):
         "Turns (r, P) of leading tones that stay."
         return self.turns[next.place]
 
+class Secondary(Rule):
+    name = 'secondary'
+    reason = 'A dominant of another degree is drawn as it is, whole; a move takes it to where its goal went.'
+
+    def begin(self, lines:Lines):
+        "Find the places of such chords, and what may come there."
+        self.lines, places, part = lines, lines.places, lines.part
+        code = part.notes[:, 0] * PLACE + part.notes[:, 1]
+        mine = (part.goal >= 0) & np.isin(code, places.code)
+        stays = np.zeros_like(places.own)                                     # (U+1, P)
+        stays[np.searchsorted(places.code, code[mine]), part.notes[mine, 2]] = True
+        self.turns = places.turned & stays[:, lines.ids.shade]
+        # where all that is struck is such a chord, nothing else comes
+        whole = (stays == places.own).all(1) & places.own.any(1)
+        self.never = self.turns | whole[:, None] & ~places.own
+        lines.drawn_as_is |= stays
+
+    def forbid(self, next:Next):
+        "Forbid all else, where a pitch may come."
+        next.pitches &= ~(self.never[next.place] & next.striking[:, None])
+
 class OneWay(Turns):
     name, hears = 'one_way', True
     reason = 'A pitch class turns the same way all through a bar.'
@@ -340,7 +366,8 @@ class OneWay(Turns):
         source = np.where(places.turned, ids.shade, ids.pitch)
         alone = np.take_along_axis(lines.held_as, source, 1) != ids.degree[source]
         self.kin = ids.degree[source] + 12 * alone                             # (U+1, P)
-        self.about = places.own | places.turned                                # (U+1, P)
+        # (U+1, P); but for what turns as a chord or not at all
+        self.about = (places.own | places.turned) & ~np.take_along_axis(lines.drawn_as_is, source, 1)
         self.into = np.full((len(lines.bar), 24), -1)  # degree that each has turned into in the bar so far
 
     def hear(self, row:int, id:int):

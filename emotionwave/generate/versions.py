@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['GUIDANCE', 'EASE', 'ASKED', 'LIKENESS', 'AMOUNT', 'SHIFT', 'CANDIDATES', 'WINDOW', 'CONTEXT', 'pressure_of',
-           'conditions_of', 'Writing', 'Result', 'load_decoder', 'write_versions', 'transfer']
+           'conditions_of', 'Writing', 'Result', 'load_decoder', 'write_versions', 'signature_of', 'transfer']
 
 # %% ../../nbs/189_generate.versions.ipynb #00000002
 from collections.abc import Callable, Sequence
@@ -17,6 +17,7 @@ from ..files.workers import one_thread
 from ..music.song import only, Song, unlap
 from ..music.read import as_song
 from ..music.keys import find_key, Key
+from ..music.sections import cut_sections, find_sections, keys_at, main_key
 from ..music.tokens import Tokenizer
 from ..music.similarity import chroma_likeness, register, sim_chr, sim_grv, strokes
 from ..music.account import account_of, changed, moved_by_octaves, sentence_of, Told, version_key
@@ -97,7 +98,7 @@ class Writing:
     encoded:Any        # `Bars` of the input
     part:Part          # what the decoder needs to know of the input
     keep:Keep          # what stays as it is
-    key:Key            # of the input
+    keys:list          # (B,) `Key` of the input in each bar
     asked:dict         # "rhythm" or "polyphony" -> (B,) class that each bar is asked to be in
     valences:list      # (B,) of each version, 0. to 1.
     strength:float     # this and the others as in `write_versions`
@@ -115,12 +116,13 @@ class Writing:
     def _version(self, valence):
         "What moves know of a version."
         fuller = 'polyphony' in self.asked
-        return Version(self.song, self.keep, self.key.tonic, self.key.mode, valence, self.encoded.bar_tick,
-                       self.strength, fuller)
+        key = self.keys[0]
+        return Version(self.song, self.keep, key.tonic, key.mode, valence, self.encoded.bar_tick,
+                       self.strength, fuller, tuple(self.keys))
 
     def _control(self, temperature, top_p):
         "What the sampler is told."
-        n, mode = self.candidates, self.key.mode
+        n, mode = self.candidates, [key.mode for key in self.keys]
         guidance, eased = pressure_of(self.strength, bool(self.asked))
         anchor = anchors(mode, self.valences, self.strength, self.likeness, n, self.without)
         held = held_degrees(mode, self.valences, n)
@@ -213,13 +215,14 @@ class Result:
     song:Song          # the new version
     source:Song        # the input, the same bars
     valence:Any  # what was asked for, a float from 0. to 1., or a tuple of them when it changes on the way
-    key:Key            # the input's key
+    key:Key            # the input's key, that of most of its bars
     seed:int           # that it was drawn with
     applied:tuple=()   # names of rules that forbade something likely, and of moves that changed something
     strength:float=1.  # this and the next as in `write_versions`
     likeness:float=1.
     keep:tuple=()      # names of parts that stay as they are
     alike:bool=False   # whether all candidates came out alike, so that another seed gives the same
+    sections:tuple=()  # the input's `Section`s, each with its key
 
     @cached_property
     def figures(self)->dict:
@@ -368,7 +371,9 @@ def write_versions(
     candidates = CANDIDATES if candidates is None else candidates
     _check(strength, likeness, seed, temperature, top_p, candidates, bars, callback)
     song = barred(as_song(source))
-    key = find_key(song)
+    sections = find_sections(song, signature_of(song))
+    if bars is not None: sections = cut_sections(sections, *bars)
+    key = main_key(sections)
     whole = song if bars is None else song.bars(*bars)
     song = set_aside(whole, tracks)
     quick, tokenizer = load_decoder(model or default_checkpoint())
@@ -376,8 +381,9 @@ def write_versions(
         raise ValueError(f'{model}: knows no {" and no ".join(sorted(odd))}; leave it out, '
                          'or use another checkpoint')
     asked_for = strength, likeness, keep
-    if not len(song): return [Result(whole, whole, v, key, seed, (), *asked_for) for v in wanted]
-    writing = _begin(song, key, tokenizer, wanted, keep, asked, strength, likeness, candidates,
+    if not len(song):
+        return [Result(whole, whole, v, key, seed, (), *asked_for, sections=sections) for v in wanted]
+    writing = _begin(song, sections, tokenizer, wanted, keep, asked, strength, likeness, candidates,
                      seed, without)
     # steps are small: more threads wait for each other
     with one_thread(): written = writing.write(quick, temperature, top_p, callback)
@@ -385,18 +391,26 @@ def write_versions(
     for bars_of_ids, version, v, alike in zip(written, writing.versions, wanted, writing.alike):
         made, moves = writing.finish(np.concatenate(bars_of_ids), version)
         applied = tuple(dict.fromkeys((*sorted(writing.applied), *moves)))
-        out.append(Result(set_back(made, whole), whole, v, key, seed, applied, *asked_for, alike))
+        out.append(Result(set_back(made, whole), whole, v, key, seed, applied, *asked_for, alike, sections))
     return out
 
-def _begin(song, key, tokenizer, wanted, keep, asked, *settings):
+def signature_of(song):
+    "Sharps of the signature that a song begins with, -7 (flats) to 7; 0 where it has none."
+    return int(song.key_sharps[0]) if len(song.key_sharps) else 0
+
+def _begin(song, sections, tokenizer, wanted, keep, asked, *settings):
     "Read the piece as the decoder needs it, and spread what was asked for over its bars."
     read = readable_meter(song)
-    encoded = tokenizer.encode(read, key.tonic)
-    part = Part.of(encoded, tokenizer, read, key, line=song.bar_ticks())
+    # a bar more than the song may have: a note may be rounded up into it
+    keys = keys_at(sections, song.bar_ticks(), read.bar_ticks())
+    tonics = [key.tonic for key in keys]
+    encoded = tokenizer.encode(read, tonics)
+    keys = keys[:len(encoded)]
+    part = Part.of(encoded, tokenizer, read, keys, line=song.bar_ticks())
     over = len(read.bar_ticks()) - 1, len(encoded)
-    kept = Keep(read, part, tokenizer, key.tonic, keep)
+    kept = Keep(read, part, tokenizer, tonics, keep)
     classes = {name: spread(c, *over).round().astype(int) for name, c in asked.items()}
-    return Writing(song, tokenizer, encoded, part, kept, key, classes, [spread(v, *over) for v in wanted],
+    return Writing(song, tokenizer, encoded, part, kept, keys, classes, [spread(v, *over) for v in wanted],
                    *settings)
 
 def _whole(x): return isinstance(x, (int, np.integer)) and not isinstance(x, bool)

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['KINDS', 'SPECIAL', 'BAR', 'PITCH', 'VELOCITY', 'DURATION', 'POSITION', 'TIMESIG', 'TokenConfig', 'Tokenizer', 'shift',
-           'Bars', 'State', 'Grammar']
+           'shifts', 'Bars', 'State', 'Grammar']
 
 # %% ../../nbs/028_music.tokens.ipynb #00000002
 import hashlib, json
@@ -153,6 +153,15 @@ def shift(
         raise ValueError(f'tonic is a pitch class from 0 (C) to 11 (B) or None, got {tonic}')
     return int((6 - tonic) % 12 - 6)
 
+def shifts(
+    tonic:int|None|np.ndarray,    # pitch class, `None`, or (B,) pitch classes, one for each bar
+    bar:np.ndarray,    # (N,) numbers of bars; those beyond the last have the last one's tonic
+)->np.ndarray:         # (N,) semitones
+    "Say how far pitches in some bars are moved."
+    if tonic is None or np.ndim(tonic) == 0: return np.full(len(bar), shift(tonic))
+    up = np.array([shift(t) for t in tonic])
+    return up[np.minimum(bar, len(up) - 1)]
+
 # %% ../../nbs/028_music.tokens.ipynb #00000013
 @dataclass(frozen=True, eq=False)
 class Bars:
@@ -160,7 +169,8 @@ class Bars:
     ids:np.ndarray                  # (T,) int16
     start:np.ndarray                # (B+1,) bar k is ids[start[k]:start[k+1]]
     bar_tick:np.ndarray             # (B+1,) where bars start in the input's ticks, and where the last ends
-    tonic:int=None                  # pitch class written as C; None when pitches are as written
+    # pitch class written as C, one or (B,) of each bar; None when pitches are as written
+    tonic:int|np.ndarray|None=None
     tpq:int=480                     # ticks per quarter note of the input
     # the tempo map, meters, pedal, name and grid are the input's own, as in `Song`
     tempo_tick:np.ndarray=(0,)
@@ -179,7 +189,8 @@ class Bars:
         k = range(len(self))[k]
         return self.ids[self.start[k]:self.start[k + 1]]
     def __repr__(self):
-        return f'Bars({self.name!r}, {len(self)} bars, {len(self.ids)} tokens, tonic {self.tonic})'
+        tonics = ' and '.join(map(str, dict.fromkeys(np.atleast_1d(self.tonic).tolist())))
+        return f'Bars({self.name!r}, {len(self)} bars, {len(self.ids)} tokens, tonic {tonics})'
 
 _BESIDE = ('tpq', 'tempo_tick', 'tempo_bpm', 'meter_tick', 'meter_num', 'meter_den', 'pedal_tick',
            'pedal_value', 'name', 'grid')
@@ -251,15 +262,17 @@ def _place(self, songs, tonics):
     bar = np.repeat(np.arange(len(g.tick)),
                     np.diff(np.searchsorted(onset + np.repeat(far, size),
                                             g.tick + np.repeat(far, np.diff(g.first))), append=len(onset)))
-    pitch = pitch + np.repeat([shift(tonic) - self.config.pitch_range[0] for tonic in tonics], size)
-    inside = (pitch >= 0) & (pitch < self.first[VELOCITY] - self.first[PITCH])
-    if not inside.all():
-        bar, onset, length, pitch, velocity = (x[inside] for x in (bar, onset, length, pitch, velocity))
     scale, mixed = g.scale[bar], g.step.max() > 1
     at = np.maximum(np.floor(onset * scale - g.edge[bar] + .5), 0)
     if mixed: at = np.rint(at / g.step[bar]) * g.step[bar]
     over = at >= g.room[bar]  # rounded up to the next bar line
     if over.any(): bar, at = bar + over, np.where(over, 0, at)
+    own = np.split(bar - np.repeat(g.first[:-1], size), np.cumsum(size)[:-1])  # of each song, from 0
+    pitch = pitch + np.concatenate([shifts(*song) for song in zip(tonics, own)]) - self.config.pitch_range[0]
+    inside = (pitch >= 0) & (pitch < self.first[VELOCITY] - self.first[PITCH])
+    if not inside.all():
+        bar, at, scale, length = (x[inside] for x in (bar, at, scale, length))
+        pitch, velocity = pitch[inside], velocity[inside]
     position = np.minimum(at.astype(np.int64) // (g.step[bar] if mixed else 1), (g.steps - 1)[bar])
     length = np.maximum(np.floor(length * scale + .5), 1).astype(np.int64)
     duration = np.zeros(len(bar), np.int64)
@@ -293,8 +306,9 @@ Tokenizer._bars, Tokenizer._place, Tokenizer._lengths = _bars, _place, _lengths
 # %% ../../nbs/028_music.tokens.ipynb #0000001d
 def encode_all(self:Tokenizer,
     songs:list[Song],  # list of Songs
-    # pitch class of each that becomes C, 0 to 11, or None; `None` leaves all as written
-    tonics:list[int|None]|None=None,
+    # pitch class of each that becomes C, 0 to 11, or one for each of its bars, or None; `None` leaves all as
+    # written
+    tonics:list|None=None,
 )->list:               # `Bars` of each
     "Write many songs as tokens, in half the time that it takes one by one."
     if not songs: return []
@@ -326,7 +340,8 @@ def encode_all(self:Tokenizer,
 
 def encode(self:Tokenizer,
     song:Song,
-    tonic:int=None,    # pitch class that becomes C, 0 to 11; `None` leaves pitches as written
+    # pitch class that becomes C, 0 to 11, or one for each bar; `None` leaves pitches as written
+    tonic:int|np.ndarray|None=None,
 )->Bars:
     "Write a song as tokens."
     return self.encode_all([song], [tonic])[0]
@@ -380,7 +395,7 @@ def _song(self, columns, meter, bars):
     per_step = 4 * bars.tpq / (self.grid * self.meters[meter[bar], 1])         # (N,) ticks
     onset = tick[bar] + np.rint(position * per_step).astype(np.int64)
     onset = np.maximum(np.minimum(onset, tick[bar + 1] - 1), tick[bar])
-    pitch = pitch + self.config.pitch_range[0] - shift(bars.tonic)
+    pitch = pitch + self.config.pitch_range[0] - shifts(bars.tonic, bar)
     pitch = np.where(pitch > 127, pitch - 12, np.where(pitch < 0, pitch + 12, pitch))
     length = np.maximum(np.rint(self.durations[duration] * per_step), 1).astype(np.int64)
     return Song(onset, length, pitch, self.velocities[velocity], **_beside(bars))
@@ -403,7 +418,7 @@ Tokenizer._song, Tokenizer.decode = _song, decode
 # %% ../../nbs/028_music.tokens.ipynb #00000028
 def quantise(self:Tokenizer,
     song:Song,
-    tonic:int=None,    # as in `encode`; it matters only for notes outside the pitch range
+    tonic:int|np.ndarray|None=None,    # as in `encode`; it matters only for notes outside the pitch range
 )->Song:
     "Put a song on the tokens' grid without writing tokens; equals `decode(encode(song, tonic))`."
     columns, g, used = self._place([song], [tonic])

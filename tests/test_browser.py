@@ -336,7 +336,8 @@ def test_in_jupyterlab_another_is_another_and_what_was_done_is_said(lab):
     before, seed = lab.text_content('.ew-said'), control(lab, 'Seed').input_value()
     press(lab, 'Another')
     lab.wait_for_function('''before => {
-        const said = document.querySelector('.ew-said').textContent, told = document.querySelector('.ew-told');
+        const said = document.querySelector('.ew-said').textContent;
+        const told = document.querySelector('.ew-told');
         return said != before && said.startsWith('Done') && told && said.includes(told.textContent);
     }''', arg=before, timeout=WAIT)
     assert control(lab, 'Seed').input_value() != seed and 'changed' in lab.text_content('.ew-told')

@@ -132,8 +132,8 @@ def test_notes_of_the_piece_are_said_with_what_to_try():
                                                    f'heard at {before:.2f} already; '
                                                    'try strength 1.5 or likeness 0.8')
     sad = result(MINUET, MINUET, 0., keep=('melody', 'left'), strength=1.5)
-    says = (f'melody and left hand kept as asked; '
-            f'these are the notes of the piece, still heard at {before:.2f}; try likeness 0.8 or keeping less')
+    says = ('melody and left hand kept as asked; these are the notes of the piece, '
+            f'still heard at {before:.2f}; try likeness 0.8 or keeping less')
     assert sad.sentence == says
     least = result(MINUET, MINUET, 0., strength=1.5, likeness=0.)
     assert least.sentence.endswith('; no setting asks for more')

@@ -236,6 +236,7 @@ def transferred(source, valence, **settings):
     from emotionwave.generate.versions import transfer
     return transfer(source, valence, candidates=1, **settings)
 
+@pytest.mark.slow
 def test_a_version_keeps_what_the_file_says_and_turns_its_key():
     song = read_song(CASES / 'two_hands_named.mid')
     result = transferred(song, 'sad')
@@ -247,6 +248,7 @@ def test_a_version_keeps_what_the_file_says_and_turns_its_key():
     happy = transferred(song, 'happy').song
     assert happy.key_sharps.tolist() == [2] and happy.key_minor.tolist() == [0]
 
+@pytest.mark.slow
 def test_drums_and_tracks_that_are_not_named_sound_along_untouched(tmp_path):
     song = read(tmp_path, band())
     every, some = transferred(song, 'sad').song, transferred(song, 'sad', tracks=['Flute', 'Piano']).song
@@ -256,11 +258,13 @@ def test_drums_and_tracks_that_are_not_named_sound_along_untouched(tmp_path):
     assert track(some, 1) == track(song, 1) and track(some, 0) != track(song, 0)
     assert set(every.track.tolist()) == {0, 1, 2} and again(every, tmp_path).tracks == song.tracks
 
+@pytest.mark.slow
 def test_bars_of_a_band_are_a_band(tmp_path):
     made = transferred(read(tmp_path, band()), 'happy', bars=(1, 3), tracks=0).song
     assert ([t.shown for t in made.tracks] == ['Flute', 'Strings', 'Piano', 'Kit']
             and len(made.tracks[3].notes) == 6)
 
+@pytest.mark.slow
 @pytest.mark.parametrize('name', ['two_hands_named.mid', 'name_latin1.mid', 'riff_list_before_data.rmi'])
 def test_the_command_keeps_what_a_file_says(name, tmp_path, capsys):
     from emotionwave.cli.command import main
@@ -270,6 +274,7 @@ def test_the_command_keeps_what_a_file_says(name, tmp_path, capsys):
     song, made = read_song(CASES / name), read_song(tmp_path / 'y.mid')
     assert made.tracks == song.tracks and made.name == song.name and made.title == song.title
 
+@pytest.mark.slow
 def test_every_kind_of_file_counts_in_a_folder(tmp_path, capsys):
     from emotionwave.cli.command import main
     from emotionwave.files.folders import midi_below

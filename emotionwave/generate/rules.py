@@ -329,7 +329,7 @@ def towards_neighbours(lines:Lines)->np.ndarray:   # (U+1, P) bool
     # a turn goes away from its own pitch: what lies beyond was a whole tone from it
     return places.turned & struck[:, (2 * ids.degree - ids.degree[ids.shade]) % 12]
 
-class Seconds(Turns):
+class Seconds(Rule):
     name, hears = 'seconds', True
     reason = 'Notes that are struck together never rub where they did not in the piece: a second stays one.'
 
@@ -353,9 +353,15 @@ class Seconds(Turns):
         own = about & about[pitch] & is_semitone(source - source[pitch])
         self.rubs[row] |= is_semitone(lines.ids.pitch - pitch) & ~own
 
-    def forbidden(self, next:Next):
-        "Pitches (r, P) that would rub."
-        return self.never[next.place] | self.rubs[next.rows]
+    def forbid(self, next:Next):
+        "Forbid pitches that would rub, where enough others are left for the notes that the stroke lacks."
+        places, ids = self.lines.places, self.lines.ids
+        rubs = (self.never[next.place] | self.rubs[next.rows]) & next.striking[:, None]
+        left = next.pitches & ~rubs
+        here = np.where(next.kind == DURATION, next.here, 0)
+        above = np.where(next.kind == DURATION, next.pitch, -1)
+        enough = (left & (ids.pitch > above[:, None])).sum(1) >= places.size[next.place] - here
+        next.pitches &= ~(rubs & enough[:, None])
 
 # %% ../../nbs/185_generate.rules.ipynb #0000001d
 class Dominant(Turns):

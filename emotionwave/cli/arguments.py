@@ -5,8 +5,8 @@ from collections.abc import Sequence
 PARTS = 'melody', 'rhythm', 'harmony', 'left', 'right'  # as `generate.keep.KEEPS`, which takes long to import
 # as `generate.moves.EVERY_SWITCH`
 RULES = ('strokes', 'compass', 'strange', 'anchor', 'foreign', 'steady', 'idle', 'degrees', 'dominant',
-         'secondary', 'seconds', 'one_way', 'every_stroke', 'as_many', 'secondary_dominants', 'mediants', 'augmented',
-         'touch', 'timing', 'let_go', 'register')
+         'secondary', 'seconds', 'one_way', 'every_stroke', 'as_many', 'secondary_dominants', 'mediants',
+         'augmented', 'touch', 'timing', 'let_go', 'register')
 
 
 def parts(

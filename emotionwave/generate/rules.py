@@ -357,10 +357,9 @@ class Seconds(Rule):
         "Forbid pitches that would rub, where enough others are left for the notes that the stroke lacks."
         places, ids = self.lines.places, self.lines.ids
         rubs = (self.never[next.place] | self.rubs[next.rows]) & next.striking[:, None]
-        left = next.pitches & ~rubs
+        left = next.pitches & next.grammar[:, ids.pitches] & ~rubs
         here = np.where(next.kind == DURATION, next.here, 0)
-        above = np.where(next.kind == DURATION, next.pitch, -1)
-        enough = (left & (ids.pitch > above[:, None])).sum(1) >= places.size[next.place] - here
+        enough = left.sum(1) >= places.size[next.place] - here
         next.pitches &= ~(rubs & enough[:, None])
 
 # %% ../../nbs/185_generate.rules.ipynb #0000001d

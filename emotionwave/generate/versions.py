@@ -35,7 +35,8 @@ from .decoder import QuickDecoder
 from .rules import anchors, held_degrees
 from .requests import rules_of
 from .sampler import Control, write_window
-from .moves import AFTERWARDS, HARMONY, IN_TIME, LET_GO, moved_by, read_without, TOUCH, Version
+from .moves import (
+    AFTERWARDS, HARMONY, IN_TIME, LET_GO, moved_by, read_without, TOUCH, Version)
 
 # %% ../../nbs/189_generate.versions.ipynb #00000005
 GUIDANCE = 4.5                 # of pitches at strength 1 and beyond

@@ -54,7 +54,8 @@ def test_no_version_rubs_more_than_its_piece(name, tiny):
 
 def test_a_version_rubs_more_without_the_move(tiny):
     def rubbing(without):
-        made = [transfer(song, 'negative', candidates=1, model=tiny, without=without) for song in PIECES.values()]
+        made = [transfer(song, 'negative', candidates=1, model=tiny, without=without)
+                for song in PIECES.values()]
         return np.mean([new_rubs(r.source, r.song) for r in made])
     assert rubbing('let_go') > rubbing(()) + .02
 

@@ -373,9 +373,9 @@ def write_versions(
     _check(strength, likeness, seed, temperature, top_p, candidates, bars, callback)
     song = barred(as_song(source))
     sections = find_sections(song, signature_of(song))
+    whole = song if bars is None else song.bars(*bars)
     if bars is not None: sections = cut_sections(sections, *bars)
     key = main_key(sections)
-    whole = song if bars is None else song.bars(*bars)
     song = set_aside(whole, tracks)
     quick, tokenizer = load_decoder(model or default_checkpoint())
     if odd := set(asked) - set(quick.model.config.conditions):

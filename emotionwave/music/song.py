@@ -78,7 +78,9 @@ class Track:
         "Change some fields."
         return _replace(self, **fields)
 
-def _same(a, b): return np.array_equal(a, b) if isinstance(a, np.ndarray) else a == b
+def _same(a, b):
+    if a is None or b is None: return a is b
+    return np.array_equal(a, b) if isinstance(a, np.ndarray) else a == b
 
 def _check_rows(rows, low, high, what):
     if (rows.min(0) < low).any() or (rows.max(0) > high).any():

@@ -396,17 +396,25 @@ class Register(Move):
         way:str,           # "sad" or "happy"
         anyway:bool=False, # as in `lowered`
     )->Song:
-        "Move a song by an octave, or leave it where a piano has no such keys or it lies low already."
-        if way == 'sad': return song if song.pitch.mean() <= self.MIDDLE else lowered(song, anyway)
-        return song if song.pitch.max() + 12 > HIGHEST else song.replace(pitch=song.pitch + 12)
+        "Move a song by an octave."
+        return lowered(song, anyway) if way == 'sad' else song.replace(pitch=song.pitch + 12)
+
+    def has_room(self,
+        song:Song,
+        way:str,           # "sad" or "happy"
+    )->bool:
+        "Whether a piano has such keys, and the song doesn't lie low already."
+        if way == 'sad': return bool(song.pitch.mean() > self.MIDDLE)
+        return bool(song.pitch.max() + 12 <= HIGHEST)
 
     def helps(self, version:Version)->bool:
         """Whether the input's stand-in is heard nearer to what is asked for when moved. It stands for all
         versions, so that what asks for more never moves less."""
         way = 'sad' if np.mean(version.valence) < .5 else 'happy'
         plain = version.stand_in(way)
+        if not len(plain) or not self.has_room(plain, way): return False
         moved = self.move(plain, way)
-        if not len(plain) or moved == plain: return False
+        if moved == plain: return False
         here, there = load_labeller().predict([plain, moved])
         asked = np.mean(version.valence)
         far, near = abs(here - asked), abs(there - asked)

@@ -384,7 +384,7 @@ class Register(Move):
     reason = ('Where nothing else is heard, the piece moves by an octave: lower when it is to be sad, '
               'higher when happy.')
     FAR = .15  # how far the valence heard may be from the one asked for before anything moves, at strength 1
-    MIDDLE = 60                # MIDI pitch, middle C: what lies beneath it in the mean isn't moved any lower
+    MIDDLE = 60                # MIDI pitch, middle C: an input beneath it in the mean isn't moved any lower
 
     def applies(self, version:Version)->bool:
         "Not where notes stay as they are, nor in the middle, nor on a course from sad to happy or back."
@@ -399,20 +399,17 @@ class Register(Move):
         "Move a song by an octave."
         return lowered(song, anyway) if way == 'sad' else song.replace(pitch=song.pitch + 12)
 
-    def has_room(self,
-        song:Song,
-        way:str,           # "sad" or "happy"
-    )->bool:
-        "Whether a piano has such keys, and the song doesn't lie low already."
-        if way == 'sad': return bool(song.pitch.mean() > self.MIDDLE)
-        return bool(song.pitch.max() + 12 <= HIGHEST)
+    def has_room(self, version:Version, way:str)->bool:
+        "Whether a piano has such keys, and the input doesn't lie low already."
+        if way == 'sad': return bool(version.song.pitch.mean() > self.MIDDLE)
+        return bool(version.stand_in(way).pitch.max() + 12 <= HIGHEST)
 
     def helps(self, version:Version)->bool:
         """Whether the input's stand-in is heard nearer to what is asked for when moved. It stands for all
         versions, so that what asks for more never moves less."""
         way = 'sad' if np.mean(version.valence) < .5 else 'happy'
+        if not len(version.song) or not self.has_room(version, way): return False
         plain = version.stand_in(way)
-        if not len(plain) or not self.has_room(plain, way): return False
         moved = self.move(plain, way)
         if moved == plain: return False
         here, there = load_labeller().predict([plain, moved])

@@ -37,6 +37,7 @@ from emotionwave.recipes.writer import train
 from emotionwave.hearing.classifiers import load_judge
 
 TRAIN = dict(batch_tokens=2_000, lr=2.5e-3, warmup=100, beta_warmup=1, threads=1)
+VALENCES = 'negative', 'positive'
 GUIDANCE = 3.  # of every row's decoder but those that never learnt to do without conditions: 1
 FEW = {'valence': 2, 'arousal': 2, 'genre': 4, 'tempo': 8}  # conditions without mode, rhythm and polyphony
 ROWS = {  # name: (in words, changes of TrainConfig, changes of ModelConfig)
@@ -147,10 +148,10 @@ class Row:
         self.config, self.facts = TrainConfig(**facts['config']), facts
 
     def both(self, song, seed):
-        if self.name == 'paper': return [rewrite(self.model, self.tokenizer, song, v, seed) for v in (1, 2)]
+        if self.name == 'paper': return [rewrite(self.model, self.tokenizer, song, v, seed) for v in VALENCES]
         strength = 1 / GUIDANCE if not self.config.drop else 1.
         with unaided(self.config):
-            return [r.song for r in versions.write_versions(song, [1, 2], model=self.folder,
+            return [r.song for r in versions.write_versions(song, list(VALENCES), model=self.folder,
                                                             strength=strength, seed=seed, candidates=1,
                                                             without=UNAIDED)]
 

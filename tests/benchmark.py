@@ -2,8 +2,8 @@
 machine.
 
 It prints the time to import emotionwave, the wall time and peak memory of the README's transfer (8 bars,
-from process start),
-tokens a second while decoding, and notes a second while encoding beside MidiTok's in the same run."""
+from process start), tokens a second while decoding, and notes a second while encoding beside MidiTok's in
+the same run."""
 import os, statistics, subprocess, sys, tempfile, time
 from pathlib import Path
 

@@ -1,6 +1,5 @@
 """What all test files share: a tiny untrained checkpoint, one thread, which is fastest for it and fair on a
-busy
-machine, and which tests are fast: those of files that need no torch."""
+busy machine, and which tests are fast: those of files that need no torch."""
 import ast, os, sys
 from functools import lru_cache
 from pathlib import Path

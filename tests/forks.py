@@ -1,8 +1,6 @@
 """Python in fresh processes that needn't import torch again: a server imports once what is slow to import,
-and
-forks itself for every run, so that each has modules, variables and seeds of its own. Where a system can't
-fork,
-a run starts Python anew and gives the same.
+and forks itself for every run, so that each has modules, variables and seeds of its own. Where a system
+can't fork, a run starts Python anew and gives the same.
 
     Forks().run('-m', 'emotionwave.cli', '--help', cwd=folder)    # -> subprocess.CompletedProcess
 """

@@ -1,12 +1,11 @@
-"""Damage real MIDI files and feed them to the reader: python tests/fuzz.py [FOLDER...] --count 100000 --seed
-0 --workers 2
+"""Damage real MIDI files and feed them to the reader.
+
+python tests/fuzz.py [FOLDER...] --count 100000 --seed 0 --workers 2
 
 Every mutant must give a `Song`, which then goes the whole way (bars, tokens and back, key, attributes, a
-file and back), or one `MidiError`
-of one line: no other exception, no crash, no more than 2 seconds of computing, no more than 1 GB. Mutants
-are read in other processes, which are
-ended when they hang and started again after what broke them; what broke them is kept in the folder given by
---keep. Mutant number k
+file and back), or one `MidiError` of one line: no other exception, no crash, no more than 2 seconds of
+computing, no more than 1 GB. Mutants are read in other processes, which are ended when they hang and
+started again after what broke them; what broke them is kept in the folder given by --keep. Mutant number k
 depends on the seed, k and the files alone, so the same seed gives the same mutants with any number of
 workers. Exit status 1 if any failed."""
 import argparse, faulthandler, hashlib, json, os, random, re, select, struct, subprocess, sys

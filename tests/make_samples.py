@@ -1,17 +1,13 @@
 """Make `samples/`: `python tests/make_samples.py` writes the pieces byte for byte, a negative and a positive
-version of each by the checkpoint
-that ships, their piano rolls, and the page that shows them, README.md. It takes some minutes; nothing in the
-folder changes until all is made.
+version of each by the checkpoint that ships, their piano rolls, and the page that shows them, README.md.
+It takes some minutes; nothing in the folder changes until all is made.
 
 The music below is set down in a small part of ABC notation (abcnotation.com), which a musician can check
-against the score:
-`C` is middle C, `c` the octave above, `C,` below, `c'` above that; `^ = _` sharp, natural, flat until the
-bar ends; `2`, `/2`, `3/2` are
-lengths in units of `unit`; `z` a rest; `[CEG]2` a chord; `-` a tie; `(3abc` a triplet; `{b}` a grace note;
-`.` staccato; `L` an accent;
-`&` a second voice from the bar's start. One thing is ours: `*4` after a note or chord plays it four times.
-Ornaments and repeats are left out.
-"""
+against the score: `C` is middle C, `c` the octave above, `C,` below, `c'` above that; `^ = _` sharp,
+natural, flat until the bar ends; `2`, `/2`, `3/2` are lengths in units of `unit`; `z` a rest; `[CEG]2` a
+chord; `-` a tie; `(3abc` a triplet; `{b}` a grace note; `.` staccato; `L` an accent; `&` a second voice
+from the bar's start. One thing is ours: `*4` after a note or chord plays it four times. Ornaments and
+repeats are left out."""
 import argparse, hashlib, io, math, re, shutil, sys, tempfile
 from dataclasses import dataclass
 from fractions import Fraction

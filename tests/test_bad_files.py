@@ -370,7 +370,7 @@ import emotionwave.music.read as music_read
 true, calls = music_read._parse, []
 def broken(data, name):
     calls.append(name)
-    if len(calls) < 3: return true(data, name)                                  # the sample with which it warms up
+    if len(calls) < 4: return true(data, name)                                  # the sample with which it warms up
     if len(data) % 5 == 1: os.abort()                                           # as a crash in C++ would
     if len(data) % 5 == 2: raise IndexError('oops')
     if len(data) % 5 == 3: bytearray(3 << 30)

@@ -186,3 +186,33 @@ def test_a_dominant_turns_whole_with_its_goal_or_stays(keys, mode, asked, by, to
         def classes(s):
             return set((s.pitch[(s.onset >= line[bar]) & (s.onset < line[bar + 1])] % 12).tolist())
         assert classes(result.song) == {(p + up) % 12 for p in classes(song)}
+
+
+# Grieg, In the Hall of the Mountain King, over fifths: it is in A minor, and each phrase ends on C
+KING = ('A3 B3 C4 D4 E4 C4 E4:2 D#4 B3 D#4:2 D4 Bb3 D4:2 '
+        'A3 B3 C4 D4 E4 C4 E4 A4 G4 E4 C4 E4 G4:4').split()
+OVER = (('A', 8), ('B', 4), ('Bb', 4), ('A', 8), ('C', 8))
+
+def mountain_king(up=0, phrases=4, eighth=240):
+    "The tune, and its bass in quarters."
+    names, rows = {n: k for k, n in enumerate('C C# D D# E F F# G G# A Bb B'.split())}, []
+    for phrase in range(phrases):
+        at = 32 * phrase
+        for said in KING:
+            note, _, long = said.partition(':')
+            rows.append((at, int(long or 1), names[note[:-1]] + 12 * int(note[-1]) + 12))
+            at += int(long or 1)
+        at = 32 * phrase
+        for root, long in OVER:
+            fifths = [7 * (k % 2) * (long == 8) for k in range(long // 2)]
+            rows += [(at + 2 * k, 1, 36 + names[root] + fifth) for k, fifth in enumerate(fifths)]
+            at += long
+    onset, duration, pitch = np.array(rows).T
+    return Song(onset * eighth, duration * eighth, pitch + up, [70] * len(rows))
+
+@pytest.mark.parametrize('up', [0, 2, 5, -4])
+def test_the_hall_of_the_mountain_king_is_in_minor(up):
+    song = mountain_king(up)
+    assert find_key(song).mode == 'major'                  # its last bass says so
+    assert key_of_piece(song)[:2] == ((9 + up) % 12, 'minor')
+    assert [s.key[:2] for s in find_sections(song)] == [((9 + up) % 12, 'minor')]

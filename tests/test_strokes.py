@@ -1,6 +1,6 @@
 """At full likeness a version strikes when its input does and never else, and no note leaves the register of
-its bar:
-in every meter, whatever the network writes. So all of this is written by one that has learnt nothing."""
+its bar: in every meter, whatever the network writes. So all of this is written by one that has learnt
+nothing."""
 from pathlib import Path
 
 import numpy as np

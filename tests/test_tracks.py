@@ -234,7 +234,7 @@ def test_a_song_of_many_notes_on_tracks_stays_cheap():
 
 def transferred(source, valence, **settings):
     from emotionwave.generate.versions import transfer
-    return transfer(source, valence, candidates=1, **settings)
+    return transfer(source, valence, **settings)
 
 @pytest.mark.slow
 def test_a_version_keeps_what_the_file_says_and_turns_its_key():

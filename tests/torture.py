@@ -2,11 +2,10 @@
 [--latents 10000] [--ids 10000] [--songs DIR --first 100] [--done FILE] [--model FOLDER]
 
 Every bar that random latents, conditions and settings lead to must keep the grammar and decode to a file
-that reads back; no ids whatever may raise; every song of a folder, and of the folders in it
-that hold a corpus each, must come out whole, sadder and happier by turns, or be refused as input in one
-line. Prints a line of progress, with the most memory so far, and what failed; exit status 1 if anything did.
-All of it takes hours: with --done FILE
-what has passed is written down there, and passed over the next time."""
+that reads back; no ids whatever may raise; every song of a folder, and of the folders in it that hold a
+corpus each, must come out whole, sadder and happier by turns, or be refused as input in one line. Prints
+a line of progress, with the most memory so far, and what failed; exit status 1 if anything did. All of it
+takes hours: with --done FILE what has passed is written down there, and passed over the next time."""
 import argparse, os, resource, sys, tempfile, time, traceback
 from itertools import zip_longest
 os.environ.setdefault('OMP_NUM_THREADS', '1')

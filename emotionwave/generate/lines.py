@@ -57,6 +57,8 @@ class Places:
         self.size = self.own.sum(1)                                           # (U+1,) notes
         # (U+1, P) shades of what is struck
         self.turned = self.own[:, ids.shade] & ~self.own & (ids.shade != ids.pitch)
+        # (U+1, P) the pitch of the input that each would be, turned or not
+        self.source = np.where(self.turned, ids.shade, ids.pitch)
         self._ended = np.append(self.code, -1)
 
     def at(self,

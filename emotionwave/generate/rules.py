@@ -338,9 +338,8 @@ class Seconds(Rule):
         self.lines, ids, places = lines, lines.ids, lines.places
         struck = places.own @ np.eye(12, dtype=int)[ids.degree] > 0            # (U+1, 12) degrees
         beside = struck[:, (ids.degree + 1) % 12] | struck[:, (ids.degree - 1) % 12]
-        self.about = places.own | places.turned
+        self.about = places.own | places.turned                                # (U+1, P)
         self.never = towards_neighbours(lines) | (~self.about & beside)        # (U+1, P)
-        self.source = np.where(places.turned, ids.shade, ids.pitch)            # (U+1, P)
         self.rubs = np.zeros((len(lines.bar), len(ids.pitch)), bool)  # beside what each row struck here
 
     def hear(self, row:int, id:int):
@@ -349,7 +348,7 @@ class Seconds(Rule):
         if kind == POSITION: self.rubs[row] = False
         if kind != PITCH: return
         pitch, place = id - lines.ids.first[PITCH], lines.places.at(lines.bar[row], lines.position[row])
-        about, source = self.about[place], self.source[place]
+        about, source = self.about[place], lines.places.source[place]
         own = about & about[pitch] & is_semitone(source - source[pitch])
         self.rubs[row] |= is_semitone(lines.ids.pitch - pitch) & ~own
 
@@ -411,8 +410,7 @@ class OneWay(Turns):
     def begin(self, lines:Lines):
         "Say what turns together: a degree; leading tones that don't lead by themselves."
         self.lines, ids, places = lines, lines.ids, lines.places
-        # (U+1, P) the pitch of the input that each would be a shade of
-        source = np.where(places.turned, ids.shade, ids.pitch)
+        source = places.source
         alone = np.take_along_axis(lines.held_as, source, 1) != ids.degree[source]
         self.kin = ids.degree[source] + 12 * alone                             # (U+1, P)
         # (U+1, P); but for what turns as a chord or not at all

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['GUIDANCE', 'EASE', 'ASKED', 'LIKENESS', 'AMOUNT', 'SHIFT', 'CANDIDATES', 'WINDOW', 'CONTEXT', 'pressure_of',
-           'conditions_of', 'Writing', 'Result', 'load_decoder', 'write_versions', 'signature_of', 'transfer']
+           'conditions_of', 'Writing', 'Result', 'load_decoder', 'write_versions', 'transfer']
 
 # %% ../../nbs/189_generate.versions.ipynb #00000002
 from collections.abc import Callable, Sequence
@@ -253,7 +253,7 @@ class Result:
     @cached_property
     def account(self)->list:
         "What was done to the piece, as a list of (what, words): what changed, and what was kept by wish."
-        told = account_of(self.source, self.song, self.key)
+        told = account_of(self.source, self.song, self.key, self.sections)
         if not self.keep: return told
         told = [t for t in told if t.what != 'tune' or 'melody' not in self.keep]
         hands = {'left': 'left hand', 'right': 'right hand'}
@@ -360,23 +360,15 @@ def write_versions(
     tracks=None,
 )->list:               # of `Result`, one a valence, in their order
     "Write several versions of a piece at once."
-    if isinstance(valences, np.ndarray): valences = valences.tolist()
-    if not isinstance(valences, (list, tuple)) or not valences:
-        raise ValueError("valences is a list of at least one, as in ['negative', 'positive'], "
-                         f"got {valences!r}; transfer takes one")
-    wanted, keep, without = [curve_of(v) for v in valences], keeps_of(keep), read_without(without)
+    wanted, keep, without = _several(valences), keeps_of(keep), read_without(without)
     asked = asked_of(rhythm=rhythm, polyphony=polyphony)
     if 'rhythm' in keep and 'rhythm' in asked:
         raise ValueError('rhythm cannot be kept and asked to be another at once; '
                          'give keep="rhythm" or rhythm=')
     candidates = CANDIDATES if candidates is None else candidates
     _check(strength, likeness, seed, temperature, top_p, candidates, bars, callback)
-    song = barred(as_song(source))
-    sections = find_sections(song, signature_of(song))
-    whole = song if bars is None else song.bars(*bars)
-    if bars is not None: sections = cut_sections(sections, *bars)
-    key = main_key(sections)
-    song = set_aside(whole, tracks)
+    whole, sections = _read(source, bars)
+    key, song = main_key(sections), set_aside(whole, tracks)
     quick, tokenizer = load_decoder(model or default_checkpoint())
     if odd := set(asked) - set(quick.model.config.conditions):
         raise ValueError(f'{model}: knows no {" and no ".join(sorted(odd))}; leave it out, '
@@ -395,9 +387,20 @@ def write_versions(
         out.append(Result(set_back(made, whole), whole, v, key, seed, applied, *asked_for, alike, sections))
     return out
 
-def signature_of(song):
-    "Sharps of the signature that a song begins with, -7 (flats) to 7; 0 where it has none."
-    return int(song.key_sharps[0]) if len(song.key_sharps) else 0
+def _several(valences):
+    "Read a list of valences."
+    if isinstance(valences, np.ndarray): valences = valences.tolist()
+    if not isinstance(valences, (list, tuple)) or not valences:
+        raise ValueError("valences is a list of at least one, as in ['negative', 'positive'], "
+                         f"got {valences!r}; transfer takes one")
+    return [curve_of(v) for v in valences]
+
+def _read(source, bars):
+    "Read a piece and its keys, and cut out the bars that are asked for; their keys are those of the piece."
+    song = barred(as_song(source))
+    # sharps of the signature that it begins with
+    sections = find_sections(song, int(song.key_sharps[0]) if len(song.key_sharps) else 0)
+    return (song, sections) if bars is None else (song.bars(*bars), cut_sections(sections, *bars))
 
 def _begin(song, sections, tokenizer, wanted, keep, asked, *settings):
     "Read the piece as the decoder needs it, and spread what was asked for over its bars."

@@ -9,9 +9,10 @@ __all__ = ['CLOSE', 'MOVES', 'LOUDER', 'LONGER', 'BY_ITSELF', 'HIGHER', 'moved_b
 # %% ../../nbs/035_music.account.ipynb #00000002
 from typing import NamedTuple
 import numpy as np
-from .song import Song
+from .song import only, Song
 from .keys import find_key, Key
 from .hands import kept_notes, right_hand
+from .sections import Section
 
 # %% ../../nbs/035_music.account.ipynb #00000005
 CLOSE = 24                 # of a quarter: onsets no further apart than such a part are one stroke
@@ -129,9 +130,21 @@ def version_key(
     was, now = _mode_on(song, key.tonic), _mode_on(new, key.tonic)
     return key if now in (was, key.mode) else Key(key.tonic, now, 0.)
 
-def _key(song, new, key):
-    now = version_key(song, new, key)
-    if now != key: yield Told('key', f'{key} to {now}')
+def _in_bars(song, line, first, last):
+    "The notes of some bars, whose lines are in the ticks of `line`."
+    lo, hi = line[first], line[last]
+    return only(song, (song.onset >= lo) & (song.onset < hi))
+
+def _keys(song, new, key, sections):
+    "How the key turned; where a piece has several, in each of its sections."
+    if len(sections) < 2: sections = (Section(0, len(song.bar_ticks()) - 1, key),)
+    line = song.bar_ticks()
+    for s in sections:
+        # the last section has what is rounded beyond the last bar line, too
+        last = np.append(line[:-1], np.inf)
+        pair = (_in_bars(x, last * x.tpq / song.tpq, s.first_bar, s.last_bar) for x in (song, new))
+        now, where = version_key(*pair, s.key), f' in bars {s.first_bar + 1} to {s.last_bar}'
+        if now != s.key: yield Told('key', f'{s.key} to {now}{where * (len(sections) > 1)}')
 
 def _playing(song, new):
     "Tempo and loudness."
@@ -192,14 +205,15 @@ def account_of(
     song:Song,         # the piece
     new:Song,          # a version of it
     key:Key=None,      # the piece's key; `None` finds it
+    sections=(),       # its `Section`s, where its key changes
 )->list:               # of `Told`, only what changed; empty where nothing did
     "Tell what became of a piece."
     if not len(song) or not len(new): return [Told('notes', 'no notes')] * (len(song) > len(new))
     by, strokes = moved_by_octaves(new, song), Struck.of(song, new)
     others, gone = changed(new, song)
     key = find_key(song) if key is None else key
-    return [*_key(song, new, key), *_playing(song, new), *_register(song, new, by), *_lengths(song, new),
-            *_hands(song, new, by, strokes, gone, others), *_strokes(strokes),
+    return [*_keys(song, new, key, sections), *_playing(song, new), *_register(song, new, by),
+            *_lengths(song, new), *_hands(song, new, by, strokes, gone, others), *_strokes(strokes),
             *_pitches(song, strokes, gone, others)]
 
 def sentence_of(

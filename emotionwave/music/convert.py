@@ -91,12 +91,15 @@ def _trivial(track):
     says = track.name or track.channel or track.drums or track.texts or len(track.notes)
     return (track,) if says or track.events.tolist() not in ([], [[0, PROGRAM, 0, 0]]) else ()
 
+_ONLY_HANDS = {'right', 'left', 'rh', 'lh', 'right hand', 'left hand'}
+
 def first_name(
     tracks,            # `Track`s
     otherwise:str='',  # used when no track has one
 )->str:
-    "Name a piece after its first named track that isn't drums."
-    return next((t.name for t in tracks if not t.drums and t.shown), otherwise)
+    "Name a piece after its first named track that isn't drums, nor called after a hand."
+    names = (t.name for t in tracks if not t.drums and t.shown and t.shown.strip().lower() not in _ONLY_HANDS)
+    return next(names, otherwise)
 
 def song_of(
     parts:list,        # of `RawTrack`s, in the file's order

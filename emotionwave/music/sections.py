@@ -15,8 +15,8 @@ from .keys import Key, key_fit, score_keys, TURNED, PROFILES
 from .chords import half_bars
 
 # %% ../../nbs/030_music.sections.ipynb #00000005
-CLOSE_CALL = .1                     # clarity below which a key is a close call
-OPENS = .7                     # share of the first half bar that a triad must have for a piece to open on it
+CLOSE_CALL = .15                    # clarity below which a key is a close call
+OPENS = .6                     # share of the first half bar that a triad must have for a piece to open on it
 LAST_BASS = .12                # what `score_keys` gives to the keys on the last bass
 FIFTHS = 7                     # semitones from the tonic of a signature to that of one with a sharp more
 KEYS = np.arange(24)           # major on each tonic, then minor

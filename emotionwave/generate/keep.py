@@ -110,6 +110,11 @@ class Keep:
         kept = np.append(ticks_and_keys(self.grid), ticks_and_keys(only(self.song, self.mask)))
         return np.isin(ticks_and_keys(made), kept)
 
+    def plays(self, made):
+        "Find the notes in a song that the input strikes, too, (N,) bool: on the grid, or as it was played."
+        own = np.append(ticks_and_keys(self.whole), ticks_and_keys(self.song))
+        return np.isin(ticks_and_keys(made), own)
+
     def put_back(self, new, mask=None):
         """Lay the notes that are kept beside new ones, as the input has them; new ones give way where both
         would hold down a key. A stroke that none would be left of gets the input's own notes."""

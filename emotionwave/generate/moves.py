@@ -316,14 +316,19 @@ class LetGo(Move):
 
     def __call__(self, song:Song, version:Version)->Song:
         "End notes in time."
-        end, kept = song.onset + song.duration, version.keep.among(song)
+        keep, end = version.keep, song.onset + song.duration
+        kept, own = keep.among(song), keep.plays(song)
         stroke, pc = nearest_place(version.places, song.onset).tolist(), (song.pitch % 12).tolist()
+        between = ~np.isin(song.onset, keep.song.onset)    # strokes that the input doesn't have
         until = end.copy()
         for a, b in rubs(song).tolist():
             may = version.rubbed.get((stroke[a], pc[a], stroke[b], pc[b]), 0)
+            # beside a kept note only what the input strikes may rub
+            if (kept[a] or kept[b]) and not (own[a] and own[b]): may = 0
             if min(end[a], end[b]) - song.onset[b] <= may: continue
             # what is struck together and never rubbed in the input can't be mended by lengths
-            either = sorted((a, b), key=lambda n: end[n]) if may else [a] if stroke[a] < stroke[b] else []
+            earlier = stroke[a] < stroke[b] or between[a] and song.onset[a] < song.onset[b]
+            either = sorted((a, b), key=lambda n: end[n]) if may else [a] if earlier else []
             for gives in [n for n in either if not kept[n]][:1]:
                 until[gives] = min(until[gives], song.onset[b] + may)
         return song.replace(duration=np.maximum(until - song.onset, 1))

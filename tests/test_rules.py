@@ -1,10 +1,14 @@
-"Each rule and each move has one law. Versions are drawn from a network that knows nothing, so that only the rules hold them; without the rule the law breaks."
+"""Each rule and each move has one law. Versions are drawn from a network that knows nothing, so that only the
+rules hold them; without the rule the law breaks."""
+from collections import Counter
 import numpy as np
 import pytest
 import torch
 from emotionwave.generate.keep import Keep
 from emotionwave.generate.lines import Lines, Next
-from emotionwave.generate.moves import AFTERWARDS, Augmented, BackInCompass, EVERY_SWITCH, HARMONY, IN_TIME, LetGo, Mediants, NewOnes, Register, TOUCH, Timing, Version, moved_by, read_without
+from emotionwave.generate.moves import (AFTERWARDS, Augmented, BackInCompass, EVERY_SWITCH, HARMONY, IN_TIME,
+                                        LetGo, Mediants, NewOnes, Register, TOUCH, Timing, Version, moved_by,
+                                        read_without)
 from emotionwave.generate.piece import Part
 from emotionwave.generate.requests import SWITCHES, rules_of
 from emotionwave.generate.rules import GRAMMAR, LAW, STRANGE, WISH, anchors, held_degrees
@@ -14,7 +18,7 @@ from emotionwave.music.keys import Key
 from emotionwave.music.similarity import WITHIN
 from emotionwave.music.song import only, Song
 from emotionwave.music.texture import clash, sub_beat
-from emotionwave.music.tokens import BAR, DURATION, PITCH, POSITION, Tokenizer
+from emotionwave.music.tokens import BAR, PITCH, POSITION, Tokenizer
 
 TOKENS = Tokenizer()
 
@@ -26,30 +30,38 @@ def song_of(*bars, beat=480):
     return Song(on * beat, [beat] * len(rows), pitch, [70] * len(rows), meter_num=[4], meter_den=[4])
 
 
-SONG = song_of([[48, 64], [55, 67], [52, 64], [55, 72]], [[53, 69], [57, 72], [55, 71], [59, 74]], [[48, 64], [52, 67]], [[55, 71], [59, 74], [62, 79], [55, 71]])
+# C major, a tune over a bass
+SONG = song_of([[48, 64], [55, 67], [52, 64], [55, 72]],
+               [[53, 69], [57, 72], [55, 71], [59, 74]],
+               [[48, 64], [52, 67]],
+               [[55, 71], [59, 74], [62, 79], [55, 71]])
 
 
 class Drawing:
     "A version of a song in C, drawn from a network that knows nothing."
-    def __init__(self, song=SONG, mode='major', valence=0., keep=(), without=(), anchor=0., held=False, shown=None, seed=0, likes=None, near=5., **asked):
+    def __init__(self, song=SONG, mode='major', valence=0., keep=(), without=(), anchor=0., held=False,
+                 shown=None, seed=0, likes=None, near=5., **asked):
         encoded = TOKENS.encode(song, 0)
         self.part = Part.of(encoded, TOKENS, song, Key(0, mode, 1.))
         self.keep = Keep(song, self.part, TOKENS, 0, keep)
         B = len(self.part.opening)
         if held: held = held_degrees(mode, [[valence] * B])
         if anchor is True: anchor = anchors(mode, [[valence] * B], without=without)
-        rules = rules_of(self.keep, anchor, held, **{k: (np.full(B, v[0]), np.full(B, v[1])) for k, v in asked.items()}, without=without)
+        ranges = {k: (np.full(B, least), np.full(B, most)) for k, (least, most) in asked.items()}
+        rules = rules_of(self.keep, anchor, held, **ranges, without=without)
         shown = np.ones(len(self.part.notes), bool) if shown is None else shown(self.part.notes)
         self.lines = Lines(TOKENS, self.part, self.keep, shown, rules, 1, 0, B)
         self.chances = Chances(self.lines, Control(1., 1., tuple(rules)))
         self.rng, self.likes, self.near = np.random.default_rng(seed), likes or {}, near
 
     def step(self):
-        "Draw one id: the piece's notes and the other shades of their degrees are likely; `likes` are nats that some kinds gain."
+        """Draw one id: the piece's notes and the other shades of their degrees are likely; `likes` are nats
+        that some kinds gain."""
         logits = torch.tensor(self.rng.normal(size=(1, len(TOKENS))), dtype=torch.float32)
         lines = self.lines
         place = lines.places.at(lines.bar, lines.position)[0]
-        logits[0, lines.ids.pitches] += self.near * torch.as_tensor(lines.places.own[place] | lines.places.turned[place])
+        nearby = lines.places.own[place] | lines.places.turned[place]
+        logits[0, lines.ids.pitches] += self.near * torch.as_tensor(nearby)
         for kind, nats in self.likes.items(): logits[:, TOKENS.kind == kind] += nats
         p = self.chances(np.array([0]), logits, logits)
         self.lines.take(0, int(sample_top_p(p, 1., 1., [self.rng])[0]))
@@ -65,32 +77,48 @@ class Drawing:
 
 def strokes(notes): return {tuple(n) for n in notes[:, :2].tolist()}
 
+def places(notes): return {tuple(n[:3]) for n in notes.tolist()}
+
 def holds(law, without, **settings):
     "Whether a law holds in each of some drawings, with a rule and without it."
-    return [all(law(d.notes(), d.own) for d in (Drawing(seed=s, without=w, **settings) for s in range(6))) for w in ((), (without,))]
+    def holds_in_all(switched_off):
+        for seed in range(6):
+            d = Drawing(seed=seed, without=switched_off, **settings)
+            if not law(d.notes(), d.own): return False
+        return True
+    return [holds_in_all(()), holds_in_all((without,))]
 
 
 # ---- rules, while notes are drawn
 
 def test_strokes_come_only_where_the_piece_strikes():
-    assert holds(lambda new, old: strokes(new) <= strokes(old), 'strokes') == [True, False]
+    def law(new, old): return strokes(new) <= strokes(old)
+    assert holds(law, 'strokes') == [True, False]
 
 def test_nothing_strange_comes_that_a_bar_lacks():
-    assert holds(lambda new, old: not np.isin(new[:, 2] % 12, STRANGE).any(), 'strange') == [True, False]
+    def law(new, old): return not np.isin(new[:, 2] % 12, STRANGE).any()
+    assert holds(law, 'strange') == [True, False]
 
 def test_the_pieces_own_notes_are_likelier():
-    def own(d): return np.mean([tuple(n[:3]) in {tuple(o[:3]) for o in d.own.tolist()} for n in d.notes().tolist()])
-    with_it, without = ([own(Drawing(seed=s, near=0., anchor=9., without=w)) for s in range(6)] for w in ((), ('anchor',)))
+    def own_share(**settings):
+        d = Drawing(near=0., anchor=9., **settings)
+        own = places(d.own)
+        return np.mean([tuple(n[:3]) in own for n in d.notes().tolist()])
+    with_it = [own_share(seed=s) for s in range(6)]
+    without = [own_share(seed=s, without=('anchor',)) for s in range(6)]
     assert min(with_it) > max(without)
 
 def test_degrees_that_tell_the_mode_are_not_held_when_the_other_is_asked_for():
-    assert (anchors('major', [[0.]])[..., [4, 9]] == 0).all() and (anchors('major', [[0.]], without=('foreign',))[..., [4, 9]] > 0).all()
+    assert (anchors('major', [[0.]])[..., [4, 9]] == 0).all()
+    assert (anchors('major', [[0.]], without=('foreign',))[..., [4, 9]] > 0).all()
     assert (anchors('minor', [[1.]])[..., [3, 8, 10]] == 0).all()
 
 def test_what_is_of_neither_mode_is_held_by_all_candidates_alike():
-    six = anchors('major', [[0.]], candidates=6)
-    assert len(set(six[:, 0, 1].tolist())) == 1 < len(set(six[:, 0, 0].tolist()))
-    assert len(set(anchors('major', [[0.]], candidates=6, without=('steady',))[:, 0, 1].tolist())) == 6
+    def holds_of(degree, **settings):
+        "Different strengths with which six candidates hold a degree."
+        return set(anchors('major', [[0.]], candidates=6, **settings)[:, 0, degree].tolist())
+    assert len(holds_of(1)) == 1 < len(holds_of(0))
+    assert len(holds_of(1, without=('steady',))) == 6
 
 def test_a_leading_tone_that_does_not_lead_is_held_as_the_third_is():
     song = song_of([[69], [71], [69], [67]])
@@ -106,45 +134,70 @@ def turned(new, old, degree, into):
 MINOR = SONG.replace(pitch=[p - (p % 12 in (4, 9)) for p in SONG.pitch.tolist()])
 
 def test_nothing_rises_in_a_sad_version():
-    assert holds(lambda new, old: not turned(new, old, 3, 4) and not turned(new, old, 8, 9), 'degrees', song=MINOR, mode='minor', valence=0., held=True) == [True, False]
+    def law(new, old): return not turned(new, old, 3, 4) and not turned(new, old, 8, 9)
+    assert holds(law, 'degrees', song=MINOR, mode='minor', valence=0., held=True) == [True, False]
 
 def test_nothing_falls_in_a_happy_version():
-    assert holds(lambda new, old: not turned(new, old, 4, 3) and not turned(new, old, 9, 8), 'degrees', valence=1., held=True) == [True, False]
+    def law(new, old): return not turned(new, old, 4, 3) and not turned(new, old, 9, 8)
+    assert holds(law, 'degrees', valence=1., held=True) == [True, False]
 
 def test_a_dominant_keeps_its_leading_tone():
-    assert holds(lambda new, old: not turned(new[new[:, 0] == 3], old, 11, 10), 'dominant', valence=0., held=True) == [True, False]     # the last bar is G B D
+    def law(new, old):
+        last = new[new[:, 0] == 3]                                            # G B D
+        return not turned(last, old, 11, 10)
+    assert holds(law, 'dominant', valence=0., held=True) == [True, False]
 
 def test_a_pitch_class_turns_one_way_all_through_a_bar():
+    degree_of = {3: 4, 4: 4, 8: 9, 9: 9}
     def law(new, old):
-        at = {}
+        own, shades = places(old), {}
         for b, p, x, *_ in new.tolist():
-            if any((b, p, x + by) in {tuple(n[:3]) for n in old.tolist()} for by in (0, 1)): at.setdefault((b, {3: 4, 4: 4, 8: 9, 9: 9}.get(x % 12)), set()).add(x % 12)
-        return all(len(v) == 1 for (_, degree), v in at.items() if degree)
+            degree = degree_of.get(x % 12)
+            as_it_was_or_lower = (b, p, x) in own or (b, p, x + 1) in own
+            if degree and as_it_was_or_lower: shades.setdefault((b, degree), set()).add(x % 12)
+        return all(len(classes) == 1 for classes in shades.values())
     assert holds(law, 'one_way') == [True, False]
 
 def test_every_stroke_comes():
-    quiet = dict(likes={BAR: 4., POSITION: -4.})                              # a network that ends bars early
-    assert holds(lambda new, old: strokes(new) == strokes(old), 'every_stroke', **quiet) == [True, False]
+    def law(new, old): return strokes(new) == strokes(old)
+    ends_bars_early = dict(likes={BAR: 4., POSITION: -4.})
+    assert holds(law, 'every_stroke', **ends_bars_early) == [True, False]
 
 def test_each_stroke_has_as_many_notes():
-    def count(notes): return dict(zip(*(x.tolist() for x in np.unique(notes[:, 0] * 1000 + notes[:, 1], return_counts=True))))
-    assert holds(lambda new, old: count(new) == count(old), 'as_many', near=0., likes={PITCH: 1.}) == [True, False]
+    def count(notes): return Counter(tuple(n) for n in notes[:, :2].tolist())
+    def law(new, old): return count(new) == count(old)
+    assert holds(law, 'as_many', near=0., likes={PITCH: 1.}) == [True, False]
 
-def registers(notes): return {b: (notes[notes[:, 0] == b, 2].min(), notes[notes[:, 0] == b, 2].max()) for b in set(notes[:, 0].tolist())}
+def registers(notes):
+    "Lowest and highest pitch of each bar."
+    pitches = {}
+    for bar, _, pitch, *_ in notes.tolist(): pitches.setdefault(bar, []).append(pitch)
+    return {bar: (min(here), max(here)) for bar, here in pitches.items()}
 
 def in_register(new, old):
     own = registers(old)
-    return all(own[b][0] - WITHIN <= low and high <= own[b][1] + WITHIN for b, (low, high) in registers(new).items())
+    for bar, (low, high) in registers(new).items():
+        lowest, highest = own[bar]
+        if low < lowest - WITHIN or high > highest + WITHIN: return False
+    return True
 
-@pytest.mark.parametrize('shown', [None, lambda notes: np.arange(len(notes)) % 2 == 0, lambda notes: notes[:, 0] < 0], ids=['all', 'half', 'none'])
+def every_other(notes): return np.arange(len(notes)) % 2 == 0
+
+def none_of_them(notes): return np.zeros(len(notes), bool)
+
+@pytest.mark.parametrize('shown', [None, every_other, none_of_them], ids=['all', 'half', 'none'])
 def test_no_note_leaves_the_register_of_its_bar(shown):
     assert holds(in_register, 'compass', near=0., shown=shown) == [True, False]
 
 def test_a_bar_that_is_to_be_fuller_may_go_an_octave_lower_and_no_higher():
     for seed in range(4):
         d = Drawing(seed=seed, near=0., full=(7., np.inf))
-        new, old, lowest = registers(d.notes()), registers(d.own), d.own[:, 2].min()
-        assert all(min(old[b][0] - 12, lowest) - WITHIN <= low and high <= old[b][1] + WITHIN for b, (low, high) in new.items())
+        new, old = registers(d.notes()), registers(d.own)
+        lowest_of_all = d.own[:, 2].min()
+        for bar, (low, high) in new.items():
+            lowest, highest = old[bar]
+            assert low >= min(lowest - 12, lowest_of_all) - WITHIN
+            assert high <= highest + WITHIN
 
 def test_a_bar_strikes_as_many_sub_beats_as_is_asked_for():
     for least, most in ((1, 2), (6, 9)):
@@ -154,7 +207,8 @@ def test_a_bar_strikes_as_many_sub_beats_as_is_asked_for():
             assert all(least <= n <= most for n in struck), struck
 
 def test_more_notes_sound_where_more_are_asked_for():
-    def sounding(**asked): return np.mean([Drawing(seed=s, **asked).notes()[:, 4].sum() for s in range(6)])
+    def sounding(**asked):
+        return np.mean([Drawing(seed=s, **asked).notes()[:, 4].sum() for s in range(6)])
     assert sounding(full=(7., np.inf)) > sounding() > sounding(full=(0., 1.))
 
 @pytest.mark.parametrize('keep', ['melody', 'left', 'right', 'harmony'])
@@ -163,16 +217,15 @@ def test_kept_notes_come_when_they_are_due_and_nothing_new_rubs(keep):
         d = Drawing(seed=seed, keep=(keep,))
         new, kept = d.notes(), d.keep.notes + [0, 0, d.part.lowest, 0, 0]
         assert {tuple(n) for n in kept.tolist()} <= {tuple(n) for n in new.tolist()}
-        own = {tuple(n[:3]) for n in d.own.tolist()}
-        for b, p, x, *_ in new.tolist():
+        for b, p, x in places(new) - places(d.own):
             here = kept[(kept[:, 0] == b) & (kept[:, 1] == p), 2]
-            if (b, p, x) not in own: assert not np.isin((x - here) % 12, (1, 11)).any()
+            assert not np.isin((x - here) % 12, (1, 11)).any()
 
 def test_where_harmony_is_kept_no_other_pitch_class_comes():
+    def classes(notes): return {(bar, pitch % 12) for bar, _, pitch in places(notes)}
     for seed in range(4):
         d = Drawing(seed=seed, keep=('harmony',))
-        new, old = ({(b, x % 12) for b, _, x, *_ in n.tolist()} for n in (d.notes(), d.own))
-        assert new <= old
+        assert classes(d.notes()) <= classes(d.own)
 
 def test_where_rhythm_is_kept_strokes_are_the_pieces():
     for seed in range(4):
@@ -202,7 +255,8 @@ def test_a_rule_only_takes_away():
         if d.lines.done[0]: break
         next = Next(d.lines, np.array([0]))
         for rule in d.lines.rules:
-            if rule.name in ('room', 'rhythm'): continue                      # room may give a way out where nothing is left
+            # room may give a way out where nothing is left
+            if rule.name in ('room', 'rhythm'): continue
             before = next.allowed.copy()
             rule.forbid(next)
             assert (next.allowed <= before).all(), rule.name
@@ -212,8 +266,11 @@ def test_a_rule_only_takes_away():
 # ---- moves, after notes are drawn
 
 def version(song=SONG, mode='major', valence=0., keep=(), **more):
+    "What moves know about a version of a song in C."
     part = Part.of(TOKENS.encode(song, 0), TOKENS, song, Key(0, mode, 1.))
-    return Version(song, Keep(song, part, TOKENS, 0, keep), 0, mode, np.full(len(song.bar_ticks()) - 1, valence), song.bar_ticks(), **more)
+    kept = Keep(song, part, TOKENS, 0, keep)
+    course = np.full(len(song.bar_ticks()) - 1, valence)
+    return Version(song, kept, 0, mode, course, song.bar_ticks(), **more)
 
 EVERY_MOVE = *HARMONY, TOUCH, *IN_TIME, *AFTERWARDS
 
@@ -247,42 +304,52 @@ def test_the_timing_of_the_player_comes_back():
     assert Timing()(TOKENS.quantise(late, 0), version(late)).onset.tolist() == late.onset.tolist()
 
 def test_onsets_that_share_a_place_come_back_with_the_notes_that_were_theirs():
-    spread = song_of([[48, 64]] * 4)
-    spread = spread.replace(onset=spread.onset + 9 * (spread.pitch == 64))    # the tune comes late
-    grid = TOKENS.quantise(spread, 0)
+    chords = song_of([[48, 64]] * 4)
+    late_tune = chords.replace(onset=chords.onset + 9 * (chords.pitch == 64))
+    about = version(late_tune)
+    grid = TOKENS.quantise(late_tune, 0)
     sad = grid.replace(pitch=grid.pitch - (grid.pitch == 64))
-    new = Timing()(sad, version(spread))
-    assert list(zip(new.onset.tolist(), new.pitch.tolist())) == list(zip(spread.onset.tolist(), (spread.pitch - (spread.pitch == 64)).tolist()))
+    wanted = late_tune.pitch - (late_tune.pitch == 64)
+    new = Timing()(sad, about)
+    assert new.onset.tolist() == late_tune.onset.tolist() and new.pitch.tolist() == wanted.tolist()
     bass = only(grid, grid.pitch == 48)                                       # one note for two onsets
-    assert Timing()(bass, version(spread)).onset.tolist() == spread.onset.tolist()
+    assert Timing()(bass, about).onset.tolist() == late_tune.onset.tolist()
 
 def test_a_note_that_a_move_took_too_far_goes_back_by_octaves_or_to_one_of_its_bars():
     high = SONG.replace(pitch=SONG.pitch + np.where(SONG.pitch == 64, 24, 0))
     assert BackInCompass()(high, version()) == SONG
     narrow = song_of([[60], [60], [60], [60]])
-    assert BackInCompass()(narrow.replace(pitch=[60, 62, 66, 57]), version(narrow)).pitch.tolist() == [60, 62, 60, 60]
+    far = narrow.replace(pitch=[60, 62, 66, 57])
+    assert BackInCompass()(far, version(narrow)).pitch.tolist() == [60, 62, 60, 60]
     assert BackInCompass()(SONG, version()) == SONG
 
 def test_what_is_kept_is_put_back_tick_for_tick():
+    def rows(song): return list(zip(song.onset.tolist(), song.duration.tolist(), song.pitch.tolist()))
     about = version(keep=('melody',))
     new = moved_by(AFTERWARDS, SONG.replace(pitch=SONG.pitch - 12), about)[0]
-    kept = {tuple(n) for n, k in zip(zip(SONG.onset.tolist(), SONG.duration.tolist(), SONG.pitch.tolist()), about.keep.mask) if k}
-    assert kept <= set(zip(new.onset.tolist(), new.duration.tolist(), new.pitch.tolist()))
+    kept = {row for row, is_kept in zip(rows(SONG), about.keep.mask) if is_kept}
+    assert kept <= set(rows(new))
 
 def test_new_notes_end_where_a_kept_one_a_semitone_away_begins():
     about = version(keep=('melody',))
-    beneath = SONG.replace(pitch=np.where(about.keep.mask, SONG.pitch, SONG.pitch + 1), duration=SONG.duration * 3)
+    beneath = SONG.replace(pitch=np.where(about.keep.mask, SONG.pitch, SONG.pitch + 1),
+                           duration=SONG.duration * 3)
     new = NewOnes()(LetGo()(beneath, about), about)
+    grid = about.keep.grid
     for o, d, p in zip(new.onset, new.duration, new.pitch):
-        rubs = np.isin((about.keep.grid.pitch - p) % 12, (1, 11)) & (about.keep.grid.onset > o)
-        assert (about.keep.grid.onset[rubs] >= o + d).all()
+        rubs = np.isin((grid.pitch - p) % 12, (1, 11)) & (grid.onset > o)
+        assert (grid.onset[rubs] >= o + d).all()
 
-def test_register_moves_all_notes_or_none_but_for_a_bass_that_would_be_mud():
-    class Ear:                                                                # hears what lies low as sad
-        def predict(self, songs): return np.array([np.clip((s.pitch.mean() - 50) / 30, 0, 1) for s in songs])
-    with pytest.MonkeyPatch.context() as m:
-        m.setattr('emotionwave.generate.moves.load_labeller', Ear)
-        low, high = (Register()(SONG.replace(pitch=SONG.pitch + 12), version(valence=v)).pitch - SONG.pitch for v in (0., 1.))
+class HearsLowAsSad:
+    "Stands in for the labeller."
+    def predict(self, songs):
+        mean_pitches = np.array([s.pitch.mean() for s in songs])
+        return np.clip((mean_pitches - 50) / 30, 0, 1)
+
+def test_register_moves_all_notes_or_none_but_for_a_bass_that_would_be_mud(monkeypatch):
+    monkeypatch.setattr('emotionwave.generate.moves.load_labeller', HearsLowAsSad)
+    octave_higher = SONG.replace(pitch=SONG.pitch + 12)
+    low, high = (Register()(octave_higher, version(valence=v)).pitch - SONG.pitch for v in (0., 1.))
     assert set(low.tolist()) <= {0, 12} and (low == 0).mean() > .8            # an octave lower than it was
     assert set(high.tolist()) in ({12}, {24})                                 # all of it moved, or none
 
@@ -301,7 +368,8 @@ def test_without_takes_names_lists_and_text_with_commas():
     assert read_without('mediants,touch') == read_without(['mediants', 'touch']) == ('mediants', 'touch')
     assert read_without(None) == read_without(()) == ()
     for bad in ('voicing', ['touch', 3]):
-        with pytest.raises(ValueError, match='without names rules and moves to leave out; there are strokes, .*, got '): read_without(bad)
+        said = 'without names rules and moves to leave out; there are strokes, .*, got '
+        with pytest.raises(ValueError, match=said): read_without(bad)
 
 def test_a_result_names_rules_that_held_and_moves_that_changed_something(tiny):
     r, = write_versions(SONG, ['negative'], candidates=1, model=tiny)

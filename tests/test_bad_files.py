@@ -8,7 +8,8 @@ import pytest
 from emotionwave.files.atomic import write_atomic
 from emotionwave.music.song import MAX_BARS, MAX_TICK, MidiError, Song, unlap
 from emotionwave.music.read import MAX_BYTES, as_song, read_song
-from smf import END, QUARTERS, TWO, chunk, events, header, meter, midi, notes, off, on, tempo, title, vlq
+from smf import (END, QUARTERS, TWO, chunk, events, header, meter, midi, notes, off, on, played, program,
+                 tempo, title, vlq)
 import fuzz
 
 ROOT = Path(__file__).parent.parent
@@ -17,6 +18,12 @@ LATE = 0x0fffffff  # the largest number of four bytes
 ONE = QUARTERS[:1]
 def text(size=0): return [0xff, 1, size] + [65] * size
 def late(n): return [(LATE, text())] * n  # time that goes by without a note
+def far_apart(ticks): return [(0, on(60)), (1, off(60)), (ticks, on(60)), (1, off(60))]
+def every_channel_and_program():
+    for channel in set(range(16)) - {9}:
+        for number in range(128):
+            yield 0, program(number, channel)
+            yield from played(60, channel=channel, length=1)
 def clean(*parts): return events(*parts, END)
 
 # name: bytes, and what must come of them: the notes (with tempos and meters where they matter), or what the
@@ -118,9 +125,10 @@ CASES = {
                                'a number of more than 4 bytes'),
     # midi-parser 3: an endless loop
     'number without an end': (midi(b'\xff' * 40), 'a number of more than 4 bytes'),
-    **{f'ten million bytes {v:02X}': (midi(bytes([v]) * 10_000_000), said)
-       for v, said in ((0x80, 'a number of more than 4 bytes'), (0xf0, 'a number of more than 4 bytes'),
-                       (0xf7, 'a number of more than 4 bytes'), (0, 'a data byte where an event should begin'))},
+    'ten million bytes 80': (midi(b'\x80' * 10_000_000), 'a number of more than 4 bytes'),
+    'ten million bytes F0': (midi(b'\xf0' * 10_000_000), 'a number of more than 4 bytes'),
+    'ten million bytes F7': (midi(b'\xf7' * 10_000_000), 'a number of more than 4 bytes'),
+    'ten million bytes 00': (midi(bytes(10_000_000)), 'a data byte where an event should begin'),
     'a sysex half a million times': (midi(b'\0\xf0\2\1\xf7' * 500_000 + b'\0\xf7\0' + TWO), QUARTERS),
     'number cut by the end': (midi(b'\0\x90\x3c\x40\x83'), 'the track ends within an event'),
     # mido 95: out of memory
@@ -137,12 +145,11 @@ CASES = {
     'one huge tick': (midi(clean((LATE, on(60)), (480, off(60)))),
                       'it goes on to tick 268,435,935; up to 200,000,000 are read; '
                       'check where its last notes end'),
-    'a million bars': (midi(clean((0, meter(1, 2)), (0, on(60)), (1, off(60)), (199_000_000, on(60)),
-                                  (1, off(60)))), f'the limit is {MAX_BARS:,}; '
-                                                  'check its last notes and its meters'),
-    'a million bars of 1 tick a quarter': (midi(clean((0, on(60)), (1, off(60)), (4_000_000, on(60)),
-                                                      (1, off(60))), tpq=1), f'the limit is {MAX_BARS:,}'),
-    'many huge ticks': (midi(clean(*[(LATE, e) for _ in range(40) for e in (on(60), off(60))])),
+    'a million bars': (midi(clean((0, meter(1, 2)), *far_apart(199_000_000))),
+                       f'the limit is {MAX_BARS:,}; check its last notes and its meters'),
+    'a million bars of 1 tick a quarter': (midi(clean(*far_apart(4_000_000)), tpq=1),
+                                           f'the limit is {MAX_BARS:,}'),
+    'many huge ticks': (midi(clean(*[(LATE, on(60)), (LATE, off(60))] * 40)),
                         'it goes on to tick 21,474,836,400'),
     # symusic 37: -1879048201
     'a note at a negative tick': (midi(clean(*late(9), (0, on(60)), (480, off(60)))),
@@ -173,8 +180,8 @@ CASES = {
     'note-offs said twice': (midi(clean((0, on(60)), (480, off(60)), (0, off(60)), (0, on(64)),
                                         (480, off(64)), (0, off(64)))), QUARTERS),
     'a pitch struck again before it ends': (midi(clean((0, on(60)), (240, on(60)), (240, off(60)),
-                                                       (240, off(60)))), [(0, 480, 60, 64),
-                                                                          (240, 480, 60, 64)]),
+                                                       (240, off(60)))),
+                                            [(0, 480, 60, 64), (240, 480, 60, 64)]),
     'a pitch struck 1,000 times': (midi(clean(*[(1, on(60))] * 1000, *[(1, off(60))] * 1000)), 1000),
 
     # -- tempos and meters
@@ -260,21 +267,27 @@ CASES = {
     'no notes': (midi(clean((0, tempo(500_000)))), 'no notes'),
     'only drums': (midi(clean((0, on(36, channel=9)), (480, off(36, channel=9)))),
                    'only drums, no piano notes'),
-    'every channel and program': (midi(clean(*[e for c in range(16) if c != 9 for p in range(128)
-                                               for e in ((0, [0xc0 | c, p]), (0, on(60, channel=c)),
-                                                         (1, off(60, channel=c)))]) ), 15 * 128),
+    'every channel and program': (midi(clean(*every_channel_and_program())), 15 * 128),
     'three million notes': (midi(b'\0\x90\x3c\x40' + b'\1\x3c\0\0\x3c\x40' * 3_000_000 + clean()),
                             '3,000,000 notes; up to 1,000,000 are read'),
     'two million events and a bad one': (midi(b'\0\x90\x3c\x40' + b'\1\x3c\0\0\x3c\x40' * 1_000_000
-                                              + b'\0\xf4\0'), 'more than 1,500,000 events, '
-                                                              'and some need mending'),
-    'nine million programs': (midi(b'\0\xc0\1' + b'\0\1' * 9_000_000 + clean()), 'more than 1,500,000 events'),
+                                              + b'\0\xf4\0'),
+                                         'more than 1,500,000 events, and some need mending'),
+    'nine million programs': (midi(b'\0\xc0\1' + b'\0\1' * 9_000_000 + clean()),
+                              'more than 1,500,000 events'),
 }
 
 CHILD = '''
 import faulthandler, json, sys, tempfile, time
 from pathlib import Path
 import fuzz
+
+def told(song):
+    "What is told of a song that was read: how many notes, the first of them, tempos and meters."
+    columns = [c.tolist()[:9] for c in (song.onset, song.duration, song.pitch, song.velocity)]
+    meters = [f"{n}/{d}" for n, d in zip(song.meter_num[:9], song.meter_den[:9])]
+    return [len(song), list(zip(*columns)), song.tempo_bpm.tolist()[:9], meters]
+
 with tempfile.TemporaryDirectory() as folder, open(sys.argv[1], "rb") as f:
     path, whole_way = Path(folder) / "x.mid", fuzz.make_whole_way()
     fuzz.examine_warm(path, whole_way)
@@ -293,9 +306,7 @@ with tempfile.TemporaryDirectory() as folder, open(sys.argv[1], "rb") as f:
             try: whole_way(song, path)
             except BaseException as e: said = f"on the way, {type(e).__name__}! {e}"
         faulthandler.cancel_dump_traceback_later()
-        read = song and [len(song), list(zip(*(c.tolist()[:9] for c in (song.onset, song.duration, song.pitch, song.velocity)))),
-                         song.tempo_bpm.tolist()[:9], [f"{n}/{d}" for n, d in zip(song.meter_num[:9], song.meter_den[:9])]]
-        print(json.dumps([said, read, took]), flush=True)
+        print(json.dumps([said, song and told(song), took]), flush=True)
 '''
 
 def read_elsewhere(blobs, folder):
@@ -303,13 +314,16 @@ def read_elsewhere(blobs, folder):
     read, and how long reading took."""
     put = folder / 'blobs'
     with open(put, 'wb') as f:
-        for b in blobs: f.write(len(b).to_bytes(8, 'big')); f.write(b)
+        for blob in blobs:
+            f.write(len(blob).to_bytes(8, 'big'))
+            f.write(blob)
     env = dict(os.environ, PYTHONPATH=os.pathsep.join((str(ROOT), str(ROOT / 'tests'))), OMP_NUM_THREADS='1',
                OPENBLAS_NUM_THREADS='1', PYTHONWARNINGS='error::RuntimeWarning')
     done = subprocess.run([sys.executable, '-c', CHILD, put], capture_output=True, text=True, timeout=400,
                           env=env)
     out = [json.loads(line) for line in done.stdout.splitlines()]
-    assert len(out) == len(blobs), f'reading died (exit status {done.returncode}) at number {len(out)}\n{done.stderr[-2000:]}'
+    died = f'reading died (exit status {done.returncode}) at number {len(out)}\n{done.stderr[-2000:]}'
+    assert len(out) == len(blobs), died
     return out
 
 limits = pytest.mark.skipif(sys.platform == 'win32', reason='needs signals and pipes to wait for')
@@ -329,11 +343,14 @@ def test_bad_file_gives_these_notes_or_this_error(name, outcomes):
     else:
         assert said is None
         count, first, tempos, meters = read
+        first = [tuple(n) for n in first]
         if isinstance(wanted, int): assert count == wanted
-        elif isinstance(wanted, list): assert [tuple(n) for n in first] == wanted and count == len(wanted)
+        elif isinstance(wanted, list): assert first == wanted and count == len(wanted)
         else:
-            assert ([tuple(n) for n in first] == wanted[0] and tempos == pytest.approx(wanted[1], abs=.01)
-                    and meters == wanted[2])
+            wanted_notes, wanted_tempos, wanted_meters = wanted
+            assert first == wanted_notes
+            assert tempos == pytest.approx(wanted_tempos, abs=.01)
+            assert meters == wanted_meters
     assert took < 10
 
 @limits
@@ -341,9 +358,9 @@ def test_a_file_cut_at_any_byte_gives_a_song_or_one_clear_error(tmp_path):
     whole = midi(clean((0, title('Cut')), (0, tempo(500_000)), (0, meter(3, 2)), (0, [0xff, 0x59, 2, 1, 0])),
                  clean((0, [0xc0, 0]), (0, on(60)), (480, [60, 0]), (0, [0xb0, 64, 127]),
                        (200, [0xe0, 0, 64]), (0, [0xf0, 3, 1, 2, 0xf7]), (0, on(64)), (480, off(64))))
-    # the second with a length that fits
-    blobs = [whole[:n] for n in range(len(whole))] + [header() + chunk(TWO[:n]) for n in range(len(TWO))]
-    said = [s for s, _, _ in read_elsewhere(blobs, tmp_path)]
+    cut = [whole[:n] for n in range(len(whole))]
+    cut_with_a_length_that_fits = [header() + chunk(TWO[:n]) for n in range(len(TWO))]
+    said = [s for s, _, _ in read_elsewhere(cut + cut_with_a_length_that_fits, tmp_path)]
     assert all(said[:len(whole)]) and not [s for s in said if s and ('!' in s or not s.isprintable())]
 
 @pytest.mark.slow
@@ -370,41 +387,50 @@ import emotionwave.music.read as music_read
 true, calls = music_read._parse, []
 def broken(data, name):
     calls.append(name)
-    if len(calls) < 4: return true(data, name)                                  # the sample with which it warms up
-    if len(data) % 5 == 1: os.abort()                                           # as a crash in C++ would
+    if len(calls) < 4: return true(data, name)              # the sample with which it warms up
+    if len(data) % 5 == 1: os.abort()                       # as a crash in C++ would
     if len(data) % 5 == 2: raise IndexError('oops')
     if len(data) % 5 == 3: bytearray(3 << 30)
     return true(data, name)
 music_read._parse = broken
 '''
 
+# what Python runs in each process that the fuzzer starts
+SITE = f'''
+import sys
+if '--child' in sys.argv:
+    sys.path.insert(0, {str(ROOT)!r})
+    exec({BREAK!r})
+'''
+
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != 'linux', reason='needs a limit on memory that holds')
 def test_the_fuzzer_finds_crashes_and_other_errors_and_goes_on(tmp_path, monkeypatch):
-    (tmp_path / 'sitecustomize.py').write_text("import sys\nif '--child' in sys.argv:\n    "
-                                               "sys.path.insert(0, %r)\n" % str(ROOT)
-                                               + ''.join('    ' + l + '\n'
-                                                         for l in BREAK.strip().splitlines()))
+    (tmp_path / 'sitecustomize.py').write_text(SITE)
     true = subprocess.Popen
     def popen(args, env=None, **kw):
-        return true(args, env=dict(env, PYTHONPATH=os.pathsep.join((str(tmp_path), env['PYTHONPATH']))), **kw)
+        path = os.pathsep.join((str(tmp_path), env['PYTHONPATH']))
+        return true(args, env=dict(env, PYTHONPATH=path), **kw)
     monkeypatch.setattr(fuzz.subprocess, 'Popen', popen)
     samples = tmp_path / 'few'
     samples.mkdir()
-    (samples / 'a.mid').write_bytes(next(p.read_bytes() for p in SAMPLES if p.stat().st_size % 5 == 0))
+    unharmed = next(p for p in SAMPLES if p.stat().st_size % 5 == 0)
+    (samples / 'a.mid').write_bytes(unharmed.read_bytes())
     summary = fuzz.run([samples], 20, keep=tmp_path / 'kept')
     why = [f['why'] for f in summary['failures']]
-    assert (any('ended with status -6' in w for w in why) and any('IndexError: oops' in w for w in why)
-            and any('MemoryError' in w for w in why))
+    for said in ('ended with status -6', 'IndexError: oops', 'MemoryError'):
+        assert any(said in w for w in why), said
     assert summary['mutants'] == 20 and summary['songs'] + summary['errors'] + len(why) == 20
-    assert {p.name for p in (tmp_path / 'kept').iterdir()} == {f'0_{f["number"]}.mid'
-                                                               for f in summary['failures']}
+    kept = {p.name for p in (tmp_path / 'kept').iterdir()}
+    assert kept == {f'0_{f["number"]}.mid' for f in summary['failures']}
 
 
 # ---- refused before anything is read
 
 def test_a_file_over_20_mb_is_refused(tmp_path):
-    with open(tmp_path / 'big.mid', 'wb') as f: f.write(midi(TWO)); f.truncate(MAX_BYTES + 1)
+    with open(tmp_path / 'big.mid', 'wb') as f:
+        f.write(midi(TWO))
+        f.truncate(MAX_BYTES + 1)
     with pytest.raises(MidiError, match='big.mid: 20.0 MB; files up to 20 MB'):
         read_song(tmp_path / 'big.mid')
 
@@ -430,7 +456,8 @@ def test_a_file_that_may_not_be_read_is_one_clear_error(tmp_path):
         read_song(tmp_path / 'x.mid')
 
 def test_a_name_too_long_for_the_system_is_one_clear_error(tmp_path):
-    with pytest.raises(MidiError, match='check that it can be read'): read_song(tmp_path / ('a' * 5000))
+    with pytest.raises(MidiError, match='check that it can be read'):
+        read_song(tmp_path / ('a' * 5000))
 
 @pytest.mark.skipif(sys.platform != 'linux', reason='needs file names of any bytes')
 @pytest.mark.parametrize('name', [b'\xff\xfe.mid', b'a\nb\tc.mid', 'ä ☂.mid'.encode()])
@@ -478,8 +505,8 @@ def test_impossible_notes_of_miditoolkit_are_one_error(made, said):
     assert said in str(e.value) and '\n' not in str(e.value)
 
 def test_notes_of_other_libraries_that_end_before_they_start_last_one_tick():
-    assert notes(as_song(toolkit(note(480, 100), note(0, 480, velocity=900),
-                                 note(0, 480, pitch=200)))) == [(0, 480, 60, 127), (480, 1, 60, 64)]
+    song = as_song(toolkit(note(480, 100), note(0, 480, velocity=900), note(0, 480, pitch=200)))
+    assert notes(song) == [(0, 480, 60, 127), (480, 1, 60, 64)]
 
 @pytest.mark.parametrize('start, end', [(float('nan'), 1), (1e15, 1e15 + 1), (0, float('inf'))])
 def test_impossible_notes_of_pretty_midi_are_one_error(start, end):
@@ -492,8 +519,8 @@ def test_impossible_notes_of_pretty_midi_are_one_error(start, end):
 def test_a_late_note_takes_no_memory_in_pretty_midi():
     # a table of all ticks would be 2 GB
     song = Song([0, MAX_TICK - 480], [480, 480], [60, 64], [64, 64], tpq=32767)
-    assert (as_song(song.to_pretty_midi()) == song
-            and len(song.to_pretty_midi()._PrettyMIDI__tick_to_time) < 10)
+    assert as_song(song.to_pretty_midi()) == song
+    assert len(song.to_pretty_midi()._PrettyMIDI__tick_to_time) < 10
 
 def test_a_late_tempo_is_one_error_for_pretty_midi_and_none_for_the_others():
     song = Song([0, MAX_TICK - 480], [480, 480], [60, 64], [64, 64], tpq=32767,
@@ -541,7 +568,8 @@ def left(folder): return sorted(p.name for p in folder.iterdir())
 
 def test_what_cannot_be_written_leaves_nothing_behind(tmp_path):
     song = read_song(ROOT / 'samples' / 'ode_to_joy.mid')
-    with pytest.raises(FileNotFoundError, match='no such folder'): song.save(tmp_path / 'no' / 'x.mid')
+    with pytest.raises(FileNotFoundError, match='no such folder'):
+        song.save(tmp_path / 'no' / 'x.mid')
     with pytest.raises(IsADirectoryError, match='a directory'): song.save(tmp_path)
     with pytest.raises(TypeError): write_atomic(tmp_path / 'x.mid', 'text, not bytes')
     assert not left(tmp_path)
@@ -576,8 +604,8 @@ def test_a_link_stays_a_link_and_a_mode_stays(tmp_path):
     (tmp_path / 'real').chmod(0o640)
     (tmp_path / 'link').symlink_to('real')
     write_atomic(tmp_path / 'link', b'new')
-    assert ((tmp_path / 'link').is_symlink() and (tmp_path / 'real').read_bytes() == b'new'
-            and (tmp_path / 'real').stat().st_mode & 0o777 == 0o640)
+    assert (tmp_path / 'link').is_symlink() and (tmp_path / 'real').read_bytes() == b'new'
+    assert (tmp_path / 'real').stat().st_mode & 0o777 == 0o640
 
 def test_the_longest_name_can_be_written(tmp_path):
     write_atomic(tmp_path / ('a' * 255), b'new')

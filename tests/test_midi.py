@@ -195,7 +195,8 @@ def test_a_changed_meter_moves_the_bars_and_what_was_found_before_is_forgotten()
     assert song.replace(grid='performance').bar_ticks().tolist() == song.bar_ticks().tolist()
     with pytest.raises(ValueError, match='read-only'): song.bar_ticks()[0] = 1
     with pytest.raises(TypeError, match='metre'): song.replace(metre=[3])
-    with pytest.raises(ValueError, match='meter_num must be from 1 to 255'): song.replace(meter_num=[0])
+    with pytest.raises(ValueError, match='meter_num must be from 1 to 255'):
+        song.replace(meter_num=[0])
 
 
 def test_notes_equal_but_for_their_velocity_are_sorted_by_it():

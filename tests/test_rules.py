@@ -324,7 +324,8 @@ def test_a_note_that_a_move_took_too_far_goes_back_by_octaves_or_to_one_of_its_b
     assert BackInCompass()(SONG, version()) == SONG
 
 def test_what_is_kept_is_put_back_tick_for_tick():
-    def rows(song): return list(zip(song.onset.tolist(), song.duration.tolist(), song.pitch.tolist()))
+    def rows(song):
+        return list(zip(song.onset.tolist(), song.duration.tolist(), song.pitch.tolist()))
     about = version(keep=('melody',))
     new = moved_by(AFTERWARDS, SONG.replace(pitch=SONG.pitch - 12), about)[0]
     kept = {row for row, is_kept in zip(rows(SONG), about.keep.mask) if is_kept}

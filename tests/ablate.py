@@ -148,7 +148,8 @@ class Row:
         self.config, self.facts = TrainConfig(**facts['config']), facts
 
     def both(self, song, seed):
-        if self.name == 'paper': return [rewrite(self.model, self.tokenizer, song, v, seed) for v in VALENCES]
+        if self.name == 'paper':
+            return [rewrite(self.model, self.tokenizer, song, v, seed) for v in VALENCES]
         strength = 1 / GUIDANCE if not self.config.drop else 1.
         with unaided(self.config):
             return [r.song for r in versions.write_versions(song, list(VALENCES), model=self.folder,
@@ -195,7 +196,8 @@ def look(method, rows, most=200):
             told[f'{label}, {kind}'] = [round(x, 3) for x in p[:3]]
     ways = {'skeleton and latent': (True, True), 'skeleton only': (True, False), 'latent only': (False, True),
             'neither': (False, False)}
-    if method.name == 'paper' or not config.skeleton: ways = {k: v for k, v in ways.items() if not v[0]}
+    if method.name == 'paper' or not config.skeleton:
+        ways = {k: v for k, v in ways.items() if not v[0]}
     return dict(active_units=int(active_units(latents).sum()), units=latents.mu.shape[1],
                 nats_a_bar=round(float(nats_a_bar(latents).sum()), 2), probes=told,
                 accuracy={k: {n: round(x, 4)
@@ -219,7 +221,8 @@ def ceiling(method, rows):
 
 def write(path, report):
     new = path.with_name(f'.{path.name}.new')
-    new.write_text(json.dumps(report, indent=1) + '\n'); new.replace(path)
+    new.write_text(json.dumps(report, indent=1) + '\n')
+    new.replace(path)
 
 def curve(log, points=60):
     "Training cross-entropy of a run, averaged in so many pieces: [step, nats]."
@@ -245,7 +248,8 @@ def main(argv=None):
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument('data', type=Path)
     p.add_argument('--output', type=Path, default=ROOT / 'tests' / 'ablation.json')
-    p.add_argument('--tokens', type=int, default=4_015_000); p.add_argument('--width', type=int, default=128)
+    p.add_argument('--tokens', type=int, default=4_015_000)
+    p.add_argument('--width', type=int, default=128)
     p.add_argument('--songs', type=int, default=24)
     p.add_argument('--rows', nargs='+', default=list(ROWS), choices=list(ROWS), metavar='NAME')
     p.add_argument('--runs', type=Path, help='where the checkpoints go (default: beside the output)')

@@ -65,7 +65,8 @@ def encoding(repeats=40):
     c = TokenConfig(unique=False)
     ours = Tokenizer(c)
     meters = {}
-    for s in c.time_signatures: meters.setdefault(int(s.split('/')[1]), []).append(int(s.split('/')[0]))
+    for s in c.time_signatures:
+        meters.setdefault(int(s.split('/')[1]), []).append(int(s.split('/')[0]))
     theirs = REMI(TokenizerConfig(pitch_range=(c.pitch_range[0], c.pitch_range[1] + 1),
                                   beat_res={(a, b): r for a, b, r in c.beat_res}, num_velocities=c.velocities,
                                   special_tokens=['PAD', 'BOS', 'EOS', 'MASK'],

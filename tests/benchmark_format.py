@@ -184,7 +184,8 @@ def command(folders, workers, labels='default'):
 
 def workers(data, count):
     "One worker and two, on the pop corpora, performances' beats and labels included."
-    with corpora_of(data, POP, count) as folder: one, two = command([folder], 1), command([folder], 2)
+    with corpora_of(data, POP, count) as folder:
+        one, two = command([folder], 1), command([folder], 2)
     return dict(one=one, two=two, ratio=one['wall_s'] / two['wall_s'])
 
 
@@ -213,7 +214,8 @@ def memory():
     for count in (1000, 8000):
         with tempfile.TemporaryDirectory() as folder:
             samples = sorted((ROOT / 'samples').glob('*.mid'))
-            for k in range(count): shutil.copyfile(samples[k % len(samples)], Path(folder) / f'{k:05}.mid')
+            for k in range(count):
+                shutil.copyfile(samples[k % len(samples)], Path(folder) / f'{k:05}.mid')
             out[str(count)] = command([folder], 2, 'none')
     return out
 

@@ -8,7 +8,8 @@ nothing, which costs the same."""
 import argparse, os, sys, time
 p = argparse.ArgumentParser(description=__doc__.split('\n')[0])
 p.add_argument('--model', help='checkpoint folder (default: the one that ships)')
-p.add_argument('--threads', type=int, default=2); p.add_argument('--width', type=int, default=256)
+p.add_argument('--threads', type=int, default=2)
+p.add_argument('--width', type=int, default=256)
 p.add_argument('--exact', action='store_true')
 args = p.parse_args()
 os.environ.setdefault('OMP_NUM_THREADS', str(args.threads))
@@ -33,7 +34,9 @@ def timed(work, repeat=1):
     "Seconds of the fastest of a few runs."
     seconds = []
     for _ in range(repeat):
-        start = time.perf_counter(); work(); seconds.append(time.perf_counter() - start)
+        start = time.perf_counter()
+        work()
+        seconds.append(time.perf_counter() - start)
     return min(seconds)
 
 @torch.no_grad()

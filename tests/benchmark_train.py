@@ -39,7 +39,8 @@ def formatted(folder):
     "Rows of a formatted folder, or of some songs formatted here."
     if folder: return load_dataset(folder, COLUMNS)
     with tempfile.TemporaryDirectory() as tmp:
-        tmp = Path(tmp); (tmp / 'midi').mkdir()
+        tmp = Path(tmp)
+        (tmp / 'midi').mkdir()
         shared = ROOT.parent / 'shared' / 'data' / 'Pop1K7'
         files = ([f.path for f in corpus_files(shared)][::100] if shared.is_dir()
                  else sorted((ROOT / 'samples').glob('*.mid')))
@@ -74,7 +75,8 @@ def ours(sizes, config, data):
     torch.manual_seed(0)
     net = new_network(sizes).train()
     recipe = WriterRecipe(net, config, tokenizer, data, ())
-    if config.bf16 is None: recipe.settings = replace(config, bf16=faster_in_bf16(recipe, recipe.batch(0)))
+    if config.bf16 is None:
+        recipe.settings = replace(config, bf16=faster_in_bf16(recipe, recipe.batch(0)))
     recipe.rows(0)
     optimizer, steps, step = make_optimizer(net, recipe.settings), len(recipe.plan), 0
     loader = Loader(recipe.batch)

@@ -16,7 +16,8 @@ def fragments(count):
     "`count` fragments of eight bars, of the pieces in samples/, each with its own onsets and pitches."
     cut = []
     for p in sorted(SAMPLES.glob('*.mid')):
-        s = read_song(p); n = len(s.bar_ticks()) - 1
+        s = read_song(p)
+        n = len(s.bar_ticks()) - 1
         cut += [s.bars(a, min(a + 8, n)) for a in range(0, max(1, n - 7), 4)]
     cut = [s for s in cut if len(s) >= 16]
     return [cut[i % len(cut)].replace(pitch=cut[i % len(cut)].pitch + i // len(cut) % 5 - 2)
@@ -26,8 +27,10 @@ def fragments(count):
 def hear(name, count):
     classifier = dict(labeller=load_labeller, listener=load_listener, judge=load_judge)[name]()
     if 'torch' in sys.modules: sys.modules['torch'].set_num_threads(1)
-    songs = fragments(count); classifier.hear(songs[:64])
-    wall, own = time.perf_counter(), time.process_time(); classifier.hear(songs)
+    songs = fragments(count)
+    classifier.hear(songs[:64])
+    wall, own = time.perf_counter(), time.process_time()
+    classifier.hear(songs)
     return time.perf_counter() - wall, time.process_time() - own, sum(map(len, songs)) / count
 
 

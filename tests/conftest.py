@@ -73,7 +73,8 @@ class NoTorch:
     "Stands before Python's own finders: with `-m fast` there is no torch, here or elsewhere."
     @staticmethod
     def find_spec(name, path=None, target=None):
-        if name == 'torch': raise ImportError('this test imports torch, so it is not fast: mark it slow')
+        if name == 'torch':
+            raise ImportError('this test imports torch, so it is not fast: mark it slow')
 
 def pytest_configure(config):
     if config.option.markexpr == 'fast': sys.meta_path.insert(0, NoTorch)

@@ -57,7 +57,9 @@ def reached(room, needs):
     found, open_ = set(), list(needs[room])
     while open_:
         here = open_.pop()
-        if here not in found: found.add(here); open_ += needs[here]
+        if here not in found:
+            found.add(here)
+            open_ += needs[here]
     return found
 
 
@@ -75,7 +77,8 @@ def ends(arrows, places):
     for k in (0, 1):
         for room in places:
             mine = sorted((a for a in arrows if a[k] == room), key=lambda a: places[a[1 - k]][0])
-            for i, a in enumerate(mine): out[a, k] = places[room][0] + SIDE * (i - (len(mine) - 1) / 2)
+            for i, a in enumerate(mine):
+                out[a, k] = places[room][0] + SIDE * (i - (len(mine) - 1) / 2)
     return {a: (out[a, 0], out[a, 1]) for a in arrows}
 
 

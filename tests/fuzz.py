@@ -39,7 +39,9 @@ def vlq(n):
 def tracks(data):
     "Where `MTrk` stands."
     at, out = data.find(b'MTrk'), []
-    while at >= 0: out.append(at); at = data.find(b'MTrk', at + 4)
+    while at >= 0:
+        out.append(at)
+        at = data.find(b'MTrk', at + 4)
     return out
 
 SNIPPETS = [b'\0\xff\x51\0', b'\0\xff\x51\1\7', b'\0\xff\x51\3\0\0\0', b'\0\xff\x51\3\xff\xff\xff',
@@ -57,16 +59,25 @@ def flip(d, r, other): d[r.randrange(len(d))] ^= 1 << r.randrange(8)
 def byte(d, r, other):
     d[r.randrange(len(d))] = r.choice((0, 1, 0x7f, 0x80, 0xff, 0x90, 0xf0, 0xf7, r.randrange(256)))
 # stays the kind of byte it was
-def data_byte(d, r, other): at = r.randrange(len(d)); d[at] = d[at] & 0x80 | r.randrange(128)
+def data_byte(d, r, other):
+    at = r.randrange(len(d))
+    d[at] = d[at] & 0x80 | r.randrange(128)
 def insert(d, r, other):
-    at = r.randrange(len(d)); d[at:at] = bytes(r.randrange(256) for _ in range(r.randint(1, 16)))
-def delete(d, r, other): at = r.randrange(len(d)); del d[at:at + r.choice((1, 1, 2, 4, r.randint(1, 200)))]
+    at = r.randrange(len(d))
+    d[at:at] = bytes(r.randrange(256) for _ in range(r.randint(1, 16)))
+def delete(d, r, other):
+    at = r.randrange(len(d))
+    del d[at:at + r.choice((1, 1, 2, 4, r.randint(1, 200)))]
 def repeat(d, r, other):
-    at = r.randrange(len(d)); d[at:at] = d[at:at + r.randint(1, 64)] * r.choice((1, 2, 30, 300))
+    at = r.randrange(len(d))
+    d[at:at] = d[at:at + r.randint(1, 64)] * r.choice((1, 2, 30, 300))
 def move(d, r, other):
-    a, b, n = r.randrange(len(d)), r.randrange(len(d)), r.randint(1, 100); d[a:a + n] = d[b:b + n]
+    a, b, n = r.randrange(len(d)), r.randrange(len(d)), r.randint(1, 100)
+    d[a:a + n] = d[b:b + n]
 def truncate(d, r, other): del d[r.randrange(len(d)):]
-def snippet(d, r, other): at = event(d, r); d[at:at] = r.choice(SNIPPETS)
+def snippet(d, r, other):
+    at = event(d, r)
+    d[at:at] = r.choice(SNIPPETS)
 
 def splice(d, r, other):
     a, b = r.randrange(len(d)), r.randrange(len(other))
@@ -269,7 +280,9 @@ def run(folders, count, seed=0, workers=1, keep=None, progress=None, chunk=100, 
                 if a is None: return
                 b = min(a + chunk, first + count)
                 while a < b:  # again from the next one, each time the process dies
-                    try: process.stdin.write(f'{a} {b}\n'.encode()); process.stdin.flush()
+                    try:
+                        process.stdin.write(f'{a} {b}\n'.encode())
+                        process.stdin.flush()
                     except BrokenPipeError: pass
                     for k in range(a, b):
                         began = line()
@@ -305,7 +318,8 @@ def run(folders, count, seed=0, workers=1, keep=None, progress=None, chunk=100, 
         data, _, source = mutant(k, seed, listed(folders), Path.read_bytes)
         failures.append({'number': k, 'why': why, 'ways': ways, 'file': source.name, 'bytes': size})
         if keep:
-            Path(keep).mkdir(parents=True, exist_ok=True); (Path(keep) / f'{seed}_{k}.mid').write_bytes(data)
+            Path(keep).mkdir(parents=True, exist_ok=True)
+            (Path(keep) / f'{seed}_{k}.mid').write_bytes(data)
     errors = Counter(r[1] for r in rows if r[1] not in ('Song', 'failure'))
     slow, large = max(rows, key=lambda r: r[4]), max(rows, key=lambda r: r[6])
     return {'mutants': len(rows), 'seed': seed, 'files': sum(map(len, listed(folders))),

@@ -64,7 +64,9 @@ def read_voice(text, key, unit):
         m = TOKEN.match(text, pos)
         if not m or m.end() == pos: raise ValueError(f'cannot read {text[pos:]!r} in bar {text!r}')
         pos = m.end()
-        if m['tuplet']: tuplet = 3; continue
+        if m['tuplet']:
+            tuplet = 3
+            continue
         if m['grace'] is not None:
             grace = [pitch_of(*n.group('acc', 'step', 'octave'), key, held)
                      for n in NOTE.finditer(m['grace'])]
@@ -77,8 +79,10 @@ def read_voice(text, key, unit):
             pitches = [pitch_of(*n.group('acc', 'step', 'octave'), key, held) for n in notes]
             ties = [bool(m['tie'] or n['tie']) for n in notes]
             step = Fraction(1, 48)  # a grace note takes a twelfth of a quarter from its note
-            for i, g in enumerate(grace): events.append((at + i * step, step, [g], [False], 0, False))
-            lost = step * len(grace); grace = []
+            for i, g in enumerate(grace):
+                events.append((at + i * step, step, [g], [False], 0, False))
+            lost = step * len(grace)
+            grace = []
             sound = (size - lost) / 2 if '.' in m['marks'] else size - lost
             if pitches: events.append((at + lost, sound, pitches, ties, 'L' in m['marks'], True))
             at += size
@@ -94,7 +98,8 @@ def bar_lengths(piece, hand):
             for bar in bars_of(getattr(piece, hand))]
 
 
-def points(text, value): return [(float(a), value(b)) for a, b in (p.split() for p in text.split(','))]
+def points(text, value):
+    return [(float(a), value(b)) for a, b in (p.split() for p in text.split(','))]
 
 
 def level_at(piece, bar):
@@ -127,10 +132,13 @@ def hand_notes(piece, hand):
                        else (-4 if p == tops[start] else -10))
                 loud = (level_at(piece, 1 + k + float(start / bar_whole)) + pulse + led + 10 * accent
                         - (0 if struck else 8))
-                if (p, on) in open_ties: note = open_ties.pop((p, on)); note[1] = end
+                if (p, on) in open_ties:
+                    note = open_ties.pop((p, on))
+                    note[1] = end
                 else: note = [on, end, p, max(1, min(127, round(loud)))]; notes.append(note)
                 if tie: open_ties[p, end] = note
-    if open_ties: raise ValueError(f'{piece.title}, {hand} hand: ties to nothing at {sorted(open_ties)}')
+    if open_ties:
+        raise ValueError(f'{piece.title}, {hand} hand: ties to nothing at {sorted(open_ties)}')
     return notes
 
 
@@ -140,7 +148,9 @@ def piece_notes(piece):
     hands = dict(right=hand_notes(piece, 'right'), left=hand_notes(piece, 'left'))
     every = sorted(((n, h) for h in hands for n in hands[h]), key=lambda x: (x[0][2], x[0][0], x[0][1]))
     for (a, ha), (b, hb) in zip(every, every[1:]):
-        if a[2] == b[2] and a[0] == b[0]: hands[ha].remove(a); b[3] = max(a[3], b[3])
+        if a[2] == b[2] and a[0] == b[0]:
+            hands[ha].remove(a)
+            b[3] = max(a[3], b[3])
         elif a[2] == b[2]: a[1] = min(a[1], b[0])
     return {h: sorted(map(tuple, n)) for h, n in hands.items()}
 
@@ -156,7 +166,9 @@ def varlen(n):
 def track(events):
     "A MIDI track of (tick, order, bytes)."
     at, out = 0, b''
-    for tick, _, data in sorted(events): out += varlen(tick - at) + data; at = tick
+    for tick, _, data in sorted(events):
+        out += varlen(tick - at) + data
+        at = tick
     out += b'\0\xff\x2f\0'
     return b'MTrk' + len(out).to_bytes(4, 'big') + out
 
@@ -175,7 +187,8 @@ def midi_bytes(piece):
     tracks = [track(head)]
     for hand, notes in piece_notes(piece).items():
         events = [named(piece.title if hand == 'right' else f'{piece.title}, left hand'), (0, 1, b'\xc0\0')]
-        for on, end, p, v in notes: events += [(on, 4, bytes([0x90, p, v])), (end, 3, bytes([0x80, p, 0]))]
+        for on, end, p, v in notes:
+            events += [(on, 4, bytes([0x90, p, v])), (end, 3, bytes([0x80, p, 0]))]
         if piece.pedal and hand == 'left':                       # one pedal for the channel
             step, last = bar // piece.pedal, len(bars_of(piece.right)) * bar
             for at in range(0, last, step):
@@ -426,7 +439,8 @@ VERSIONS = ('negative', 'positive')
 SEED = 0                # of all versions; what `emotionwave transfer` takes when it is told none
 
 
-def names_of(name): return [f'{name}.mid', *(f'{name}_{k}.mid' for k in range(1, 1 + len(VERSIONS)))]
+def names_of(name):
+    return [f'{name}.mid', *(f'{name}_{k}.mid' for k in range(1, 1 + len(VERSIONS)))]
 def files_of(names): return [f for n in names for f in (*names_of(n), f'rolls/{n}.png')]
 
 
@@ -602,7 +616,8 @@ def write(folder, names=tuple(PIECES), parts=PARTS, say=print):
         (bench / 'rolls').mkdir()
         for n in files_of(PIECES):
             if (folder / n).is_file(): shutil.copyfile(folder / n, bench / n)
-        for k, name in enumerate(names, 1): say(f'{k}/{len(names)} {name}: {make(bench, name, parts)}')
+        for k, name in enumerate(names, 1):
+            say(f'{k}/{len(names)} {name}: {make(bench, name, parts)}')
         if 'page' in parts: (bench / 'README.md').write_text(page(bench), 'utf-8', newline='\n')
         return put(bench, folder)
 
@@ -613,7 +628,8 @@ def make(bench, name, parts):
                             PIECES[name].title)
     if 'pieces' in parts: files[0].write_bytes(midi_bytes(PIECES[name]))
     made = notes_in(picture).get('Checkpoint', 'unknown')
-    if 'versions' in parts: said, made = ' | '.join(r.line for r in write_versions(bench, name)), checkpoint()
+    if 'versions' in parts:
+        said, made = ' | '.join(r.line for r in write_versions(bench, name)), checkpoint()
     if not all(f.is_file() for f in files) and 'page' in parts:
         raise FileNotFoundError(f'{name}: the page needs its versions; make them with --parts versions page')
     if 'versions' in parts or 'page' in parts: write_rolls(bench, name, made)

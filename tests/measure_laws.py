@@ -28,6 +28,7 @@ from emotionwave.music.song import MidiError
 
 BARS = 8
 VALENCES = 'negative', 'positive'
+SCALES = {'major': (0, 2, 4, 5, 7, 9, 11), 'minor': (0, 2, 3, 5, 7, 8, 10, 11)}
 FIFTHS = 7                                # semitones: the tonic of a signature is so many for each sharp
 
 
@@ -77,12 +78,20 @@ def scores_of(corpora, most):
     return sorted(chosen[:most])
 
 
-def tonics(result):
-    "The tonic by which each bar of a result was turned."
+def keys_used(result):
+    "The key by which each bar of a result was turned."
     count = len(result.source.bar_ticks()) - 1
     sections = getattr(result, 'sections', None)
-    if not sections: return np.full(count, result.key.tonic)
-    return np.concatenate([np.full(s.last_bar - s.first_bar, s.key.tonic) for s in sections])[:count]
+    if not sections: return [result.key] * count
+    return [s.key for s in sections for _ in range(s.first_bar, s.last_bar)][:count]
+
+
+def in_scale(song, keys):
+    "Tell for how much of the time notes are in the scale of their bar's key; minor has both sevenths."
+    bar = np.searchsorted(song.bar_ticks(), song.onset, 'right') - 1
+    used = [keys[min(b, len(keys) - 1)] for b in bar]
+    inside = [(pitch - key.tonic) % 12 in SCALES[key.mode] for pitch, key in zip(song.pitch, used)]
+    return float(inside @ song.duration / song.duration.sum())
 
 
 def in_signature(path, song, bars, result):
@@ -92,7 +101,7 @@ def in_signature(path, song, bars, result):
     if not start_s: return float('nan')
     here = np.searchsorted(start_s, song.seconds(line) + .01, 'right') - 1
     major = np.array(sharps)[np.maximum(here, 0)] * FIFTHS % 12
-    used = tonics(result)[:len(major)]
+    used = np.array([key.tonic for key in keys_used(result)][:len(major)])
     major = major[:len(used)]
     return float(((used == major) | (used == (major + 9) % 12)).mean())
 
@@ -109,6 +118,7 @@ def measured(job):
     out['any_out'] = float(np.mean([f['out_of_register'] > 0 for f in figures]))
     out['rubs_more'] = float(np.mean([f['new_rubs'] > .02 for f in figures]))
     out['in_signature'] = in_signature(path, song, bars, results[0])
+    out['in_scale'] = in_scale(results[0].source, keys_used(results[0]))
     return meter, '/'.join(path.parts[-4:-1]), out
 
 

@@ -99,7 +99,8 @@ def measured(job):
                 **dict(zip(('idle', 'leading'), idle_leading(song, pair[0]))))
 
 def row(songs, change, workers):
-    with get_context('spawn').Pool(workers) as pool: x = pool.map(measured, [(s, change) for s in songs], 1)
+    with get_context('spawn').Pool(workers) as pool:
+        x = pool.map(measured, [(s, change) for s in songs], 1)
     x = {k: np.array([d[k] for d in x], float) for k in x[0]}
     mean = {k: round(float(np.nanmean(v)), 3) for k, v in x.items()
             if k not in ('nats', 'thirds', 'wrong', 'idle', 'leading')}
@@ -124,7 +125,8 @@ def main(argv=None):
     for i, name in enumerate(todo):
         text, *change = ROWS[name]
         report['rows'][name] = dict(text=text, **row(songs, change, a.workers))
-        new = a.output.with_name(f'.{a.output.name}.new'); new.write_text(json.dumps(report, indent=1) + '\n')
+        new = a.output.with_name(f'.{a.output.name}.new')
+        new.write_text(json.dumps(report, indent=1) + '\n')
         new.replace(a.output)
         print(f'{time.monotonic() - start:5.0f} s  {i + 1} of {len(todo)}: {name} {report["rows"][name]}',
               flush=True)

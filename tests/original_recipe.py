@@ -28,7 +28,8 @@ def lay_out(
             encoder[:len(ids), k] = ids
             mask[k, :len(ids)] = False
             decoder[end:end + len(ids)], valence[end:end + len(ids)] = ids, cls
-            end += len(ids); edges.append(end)
+            end += len(ids)
+            edges.append(end)
         for name, t in dict(encoder=encoder, mask=mask, decoder=decoder,
                             target=torch.cat([decoder[1:], torch.tensor([PAD])]), edges=torch.tensor(edges),
                             valence=valence).items():
@@ -81,7 +82,8 @@ class Recipe(nn.Module):
         "Logits (T, B, V), mu and logvar (B * K, Z)."
         B, K = len(encoder), encoder.shape[2]
         x = self.embed(encoder.permute(1, 0, 2).reshape(encoder.shape[1], -1))             # (128, B * K, d)
-        for layer in self.encoder: x = layer(x, src_key_padding_mask=mask.reshape(-1, mask.shape[-1]))
+        for layer in self.encoder:
+            x = layer(x, src_key_padding_mask=mask.reshape(-1, mask.shape[-1]))
         mu, logvar = self.to_mu(x[0]), self.to_logvar(x[0])
         z = mu + torch.randn_like(mu) * (logvar / 2).exp() if self.training else mu
         z, x = z.reshape(B, K, -1), self.embed(decoder.T)

@@ -28,7 +28,8 @@ def tune(seed, bars=20, **columns):
                 velocity=rng.integers(40, 100, n), **columns)
 
 
-def first_notes(song, n): return Song(song.onset[:n], song.duration[:n], song.pitch[:n], song.velocity[:n])
+def first_notes(song, n):
+    return Song(song.onset[:n], song.duration[:n], song.pitch[:n], song.velocity[:n])
 
 
 odd = {'one note': Song([0], [1], [0], [1]),

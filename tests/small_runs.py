@@ -52,8 +52,10 @@ def _beats_of(song):
 def run(name, folder, output, settings=None, **how):
     "Train the network of that name on the data of `make_data`."
     settings = settings or SETTINGS[name]
-    if name == 'writer': return train(folder / 'data', output, settings, WRITER, device='cpu', **how)
-    if name == 'reader': return fit_reader(folder / 'data', output, READER, settings, corpora=None, **how)
+    if name == 'writer':
+        return train(folder / 'data', output, settings, WRITER, device='cpu', **how)
+    if name == 'reader':
+        return fit_reader(folder / 'data', output, READER, settings, corpora=None, **how)
     if name == 'ear': return pretrain(_songs(folder), settings, output, **how)
     return fit_beats([_beats_of(s) for s in _songs(folder)], {'tunes': 1.}, settings, output, **how)
 

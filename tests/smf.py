@@ -7,7 +7,8 @@ def vlq(n, more=0):
     while n := n >> 7: out.append(n & 0x7f | 0x80)
     return bytes([0x80] * more + out[::-1])
 
-def events(*pairs): return b''.join((vlq(d) if isinstance(d, int) else d) + bytes(e) for d, e in pairs)
+def events(*pairs):
+    return b''.join((vlq(d) if isinstance(d, int) else d) + bytes(e) for d, e in pairs)
 def chunk(body, size=None, kind=b'MTrk'):
     return kind + struct.pack('>I', len(body) if size is None else size) + body
 def header(tracks=1, kind=0, tpq=480, size=6, more=b''):

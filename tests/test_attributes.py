@@ -173,7 +173,8 @@ def chords_by_loops(song):
 
 @pytest.mark.parametrize('seed', range(12))
 def test_harmony_agrees_with_loops_over_frames(seed):
-    rng = np.random.default_rng(seed); n = int(rng.integers(4, 120))
+    rng = np.random.default_rng(seed)
+    n = int(rng.integers(4, 120))
     song = Song(np.append(0, rng.integers(0, 300, n) * 120), rng.integers(1, 9, n + 1) * 120,
                 rng.integers(40, 80, n + 1), [64] * (n + 1))
     a = describe(song)

@@ -9,7 +9,8 @@ from emotionwave.music.convert import find_grid
 
 def _performance(t, pitch, velocity=64, length=.3, **kw):
     "Notes at seconds, in a file that says 120 bpm and 4/4."
-    t = np.asarray(t, float); n = len(t)
+    t = np.asarray(t, float)
+    n = len(t)
     return Song(np.round(t * 960).astype(int),
                 np.maximum(np.round(np.broadcast_to(length, n) * 960).astype(int), 1), pitch,
                 np.broadcast_to(velocity, n), grid='performance', **kw)
@@ -25,7 +26,8 @@ def _pattern(bass, chord, beats_per_bar, bars, time_of, seed=0):
             here, half = time_of(step + k), time_of(step + k + .5)
             if k: [put(here, c + shift, 60, .8 * (half - here)) for c in chord]
             put(here, 76 + shift + int(rng.integers(-4, 5)), 80 if k == 0 else 70, half - here)
-            if rng.random() < .6: put(half, 74 + shift + int(rng.integers(-4, 5)), 62, .9 * (half - here))
+            if rng.random() < .6:
+                put(half, 74 + shift + int(rng.integers(-4, 5)), 62, .9 * (half - here))
     t = np.array(t) + rng.normal(0, .006, len(t))
     return _performance(t - t.min() + .5, p, v, d), .5 - t.min()
 
@@ -52,7 +54,8 @@ def test_rubato_is_followed():
 
 def test_beats_go_on_in_silence():
     song, off = _pattern(43, (59, 62, 67), 4, 24, lambda b: .5 * b)
-    t = song.seconds(song.onset); quiet = (t > 20.2) & (t < 24.2)             # two bars of rest
+    t = song.seconds(song.onset)
+    quiet = (t > 20.2) & (t < 24.2)             # two bars of rest
     song = song.replace(**{k: getattr(song, k)[~quiet] for k in ('onset', 'duration', 'pitch', 'velocity')})
     beats = hearing_beats.find_beats(song)
     inside = beats.beat_s[(beats.beat_s > 19) & (beats.beat_s < 25.5)]
@@ -96,7 +99,8 @@ def test_bars_keep_every_note_at_its_second(mixed):
 
 def test_pedal_moves_with_the_notes(mixed):
     song = mixed[1].replace(pedal_tick=mixed[1].onset[:40:4], pedal_value=[127, 0] * 5)
-    laid = hearing_beats.barred(song); shift = laid.seconds(laid.onset)[0] - song.seconds(song.onset)[0]
+    laid = hearing_beats.barred(song)
+    shift = laid.seconds(laid.onset)[0] - song.seconds(song.onset)[0]
     np.testing.assert_allclose(laid.seconds(laid.pedal_tick) - song.seconds(song.pedal_tick), shift,
                                atol=.005)
 
@@ -119,7 +123,9 @@ ODD = {'no note': Song(grid='performance'), 'one note': _performance([0], [60]),
 
 @pytest.mark.parametrize('name', ODD)
 def test_odd_songs_get_bars_or_keep_their_grid(name):
-    song = ODD[name]; laid = hearing_beats.barred(song); beats = hearing_beats.find_beats(song)
+    song = ODD[name]
+    laid = hearing_beats.barred(song)
+    beats = hearing_beats.find_beats(song)
     assert (np.diff(beats.beat_s) > 0).all() and np.isfinite(beats.beat_s).all()
     assert laid is song or (laid.grid == 'estimated' and len(laid) == len(song))
     bar_ticks(laid) if name != 'days long' else None

@@ -21,12 +21,14 @@ def chromium():
     for name in (os.environ.get('CHROMIUM') or 'chromium', 'chromium-browser', 'google-chrome',
                  'google-chrome-stable'):
         path = shutil.which(name)
-        if path and subprocess.run([path, '--version'], capture_output=True).returncode == 0: return path
+        if path and subprocess.run([path, '--version'], capture_output=True).returncode == 0:
+            return path
 
 def missing():
     "What is not there, in words, or `None`."
     for module in ('playwright', 'voila', 'jupyterlab', 'nbformat'):
-        if find_spec(module) is None: return f'tests in a browser need {module}: pip install {module}'
+        if find_spec(module) is None:
+            return f'tests in a browser need {module}: pip install {module}'
     if chromium() is None:
         return 'tests in a browser need Chromium: apt install chromium, or set CHROMIUM to the path of one'
 
@@ -59,7 +61,9 @@ def serve(command, folder, url):
         server = subprocess.Popen(command, cwd=folder, env=env, stdout=log, stderr=subprocess.STDOUT,
                                   start_new_session=True)
     for _ in range(600):
-        try: urllib.request.urlopen(url, timeout=5).read(); return server
+        try:
+            urllib.request.urlopen(url, timeout=5).read()
+            return server
         except OSError: time.sleep(.1)
         assert server.poll() is None, (folder / 'log').read_text()[-3000:]
     raise AssertionError((folder / 'log').read_text()[-3000:])
@@ -70,7 +74,9 @@ def end(server):
     except subprocess.TimeoutExpired: os.killpg(server.pid, signal.SIGKILL)
 
 def free_port():
-    with socket.socket() as s: s.bind(('127.0.0.1', 0)); return s.getsockname()[1]
+    with socket.socket() as s:
+        s.bind(('127.0.0.1', 0))
+        return s.getsockname()[1]
 
 def lay_out(folder, tiny):
     """A copy of the third notebook for Colab without outputs, set to a tiny checkpoint
@@ -100,7 +106,9 @@ def page_of_its_own(folder, tiny):
 def opened(page, name):
     "Wait for the app; where it doesn't come, keep a picture of what came instead."
     try: page.wait_for_selector('.ew-app', timeout=WAIT)
-    except Exception: shoot(page, f'{name}_without_the_app'); raise
+    except Exception:
+        shoot(page, f'{name}_without_the_app')
+        raise
 
 def run_whole(page, url):
     "Open the notebook, run all of it, and wait for the last cell."
@@ -114,8 +122,11 @@ def run_whole(page, url):
             page.wait_for_function(f'() => document.querySelector({json.dumps(DIALOG)}) || {RAN}',
                                    timeout=10_000)
             # it asks for a kernel until the notebook's has come
-            if page.locator(DIALOG).count(): page.click(DIALOG, timeout=3000); continue
-            page.wait_for_selector('.ew-app', timeout=WAIT); break        # or be lost after the first cell
+            if page.locator(DIALOG).count():
+                page.click(DIALOG, timeout=3000)
+                continue
+            page.wait_for_selector('.ew-app', timeout=WAIT)
+            break        # or be lost after the first cell
         except Exception: page.keyboard.press('Escape')
     page.keyboard.press('Control+b')  # without the list of files there is room
     opened(page, 'lab')
@@ -169,7 +180,8 @@ def player(page, versions, words=''):
             page_of = found and found.get_attribute('srcdoc')
             if page_of and page_of.count('<section>') == versions and words in page_of:
                 frame = found.content_frame()  # none of a player that has gone since
-                if frame and frame.wait_for_selector('body[data-ready="1"]', timeout=5000): return frame
+                if frame and frame.wait_for_selector('body[data-ready="1"]', timeout=5000):
+                    return frame
         except Error: pass
         page.wait_for_timeout(50)
     shoot(page, 'no_player')
@@ -190,7 +202,8 @@ def upload(page, path):
     chooser.value.set_files(path)
 
 def bars(page, last):
-    control(page, 'to bar').fill(str(last)); control(page, 'to bar').press('Enter')
+    control(page, 'to bar').fill(str(last))
+    control(page, 'to bar').press('Enter')
     return player(page, 1, f'bars 1 to {last}')
 
 def transfer(page, words=''):
@@ -204,7 +217,9 @@ def at(frame): return float(frame.get_attribute('body', 'data-at'))
 def shoot(page, name, *, width=None, scheme=None):
     SHOTS.mkdir(parents=True, exist_ok=True)
     if scheme: page.emulate_media(color_scheme=scheme)
-    if width: page.set_viewport_size(dict(width=width, height=1400)); page.wait_for_timeout(300)
+    if width:
+        page.set_viewport_size(dict(width=width, height=1400))
+        page.wait_for_timeout(300)
     page.screenshot(path=SHOTS / f'{name}.png')
 
 INK = '''i => {
@@ -266,7 +281,8 @@ def check_player(page, frame, folder):
     frame.press('body', ' ')                                                  # the keyboard does it, too
     assert frame.get_attribute('body', 'data-playing') == 'false'
     before = at(frame)
-    frame.press('body', '1'); frame.press('body', 'ArrowLeft')
+    frame.press('body', '1')
+    frame.press('body', 'ArrowLeft')
     assert frame.get_attribute('body', 'data-active') == '0' and abs(before - at(frame) - 2) < .3
     frame.press('body', '2')
 
@@ -278,12 +294,14 @@ def save(page, frame, what, index, folder):
 
 def test_in_jupyterlab_a_song_is_chosen_transferred_heard_seen_and_saved(lab, tmp_path):
     control(lab, 'Song').select_option(label='minuet in g')
-    player(lab, 1, 'Minuet in G<'); bars(lab, 4)
+    player(lab, 1, 'Minuet in G<')
+    bars(lab, 4)
     press(lab, '☺ Happier')
     lab.wait_for_function('() => document.querySelector(".ew-happy").classList.contains("ew-on")',
                           timeout=WAIT)
     assert control(lab, 'Valence').input_value() == '1'
-    control(lab, 'Valence').fill('0.2'); control(lab, 'Valence').press('Enter')
+    control(lab, 'Valence').fill('0.2')
+    control(lab, 'Valence').press('Enter')
     frame = transfer(lab, 'valence 0.2')
     assert frame.text_content('.pick >> nth=1') == 'Sadder'
     check_player(lab, frame, tmp_path)
@@ -291,11 +309,13 @@ def test_in_jupyterlab_a_song_is_chosen_transferred_heard_seen_and_saved(lab, tm
     assert {p.name for p in tmp_path.glob('*.mid')} == {'Minuet_in_G_original.mid', 'Minuet_in_G_sadder.mid'}
     with wave.open(str(save(lab, frame, 'wav', 1, tmp_path))) as f:
         assert abs(f.getnframes() / f.getframerate() - frame.evaluate('sounds[1].duration')) < .2
-    shoot(lab, 'lab_800_dark', width=800, scheme='dark'); shoot(lab, 'lab_800_light', scheme='light')
+    shoot(lab, 'lab_800_dark', width=800, scheme='dark')
+    shoot(lab, 'lab_800_light', scheme='light')
     lab.set_viewport_size(dict(width=1280, height=1400))
 
 def test_in_jupyterlab_an_earlier_result_comes_back(lab):
-    control(lab, 'Seed').fill('7'); control(lab, 'Seed').press('Enter')
+    control(lab, 'Seed').fill('7')
+    control(lab, 'Seed').press('Enter')
     transfer(lab, 'seed 7')
     results = control(lab, 'Results')
     assert results.locator('option').count() == 3
@@ -328,7 +348,8 @@ def test_in_jupyterlab_a_broken_upload_says_what_is_wrong_and_a_good_one_is_take
     said(lab, 'notes.')
     assert [t.replace('\xa0', ' ')
             for t in control(lab, 'Song').locator('option').all_inner_texts()] == [good.name]
-    player(lab, 1, 'Greensleeves'); bars(lab, 2)
+    player(lab, 1, 'Greensleeves')
+    bars(lab, 2)
     transfer(lab, 'Greensleeves')
     assert lab.locator('.ew-app img').count() == 0 and lab.title() not in '12'
 
@@ -346,8 +367,10 @@ def test_in_jupyterlab_another_is_another_and_what_was_done_is_said(lab):
 def test_in_voila_the_same_app_works(voila, tmp_path):
     assert 'A folder' not in control(voila, 'Choose from').inner_text()  # strangers don't look around here
     control(voila, 'Song').select_option(label='minuet in g')
-    player(voila, 1, 'Minuet in G<'); bars(voila, 4)
+    player(voila, 1, 'Minuet in G<')
+    bars(voila, 4)
     press(voila, '☹ Sadder')
     frame = transfer(voila)
     check_player(voila, frame, tmp_path)
-    shoot(voila, 'voila_1280_dark'); shoot(voila, 'voila_800_light', width=800, scheme='light')
+    shoot(voila, 'voila_1280_dark')
+    shoot(voila, 'voila_800_light', width=800, scheme='light')

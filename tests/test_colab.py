@@ -92,7 +92,8 @@ def test_the_place_is_drive_on_colab_and_a_folder_at_home_elsewhere(name, tmp_pa
     source = cell(name, 'import os, sys').replace('/content', str(tmp_path / 'content'))
     for p in ('content/drive/MyDrive/EmotionWave', 'home/EmotionWave', 'asked', 'env'):
         # as 2_train wants to find them
-        (tmp_path / p / 'data').mkdir(parents=True); (tmp_path / p / 'data' / 'dataset.json').touch()
+        (tmp_path / p / 'data').mkdir(parents=True)
+        (tmp_path / p / 'data' / 'dataset.json').touch()
     monkeypatch.setenv('HOME', str(tmp_path / 'home'))
     monkeypatch.setenv('USERPROFILE', str(tmp_path / 'home'))
     monkeypatch.delenv('EMOTIONWAVE_PLACE', raising=False)
@@ -130,7 +131,9 @@ def tune(seed):
 def lay_out(place):
     "Corpora as `download` would have left them, and a folder of one's own in which a file is broken."
     emopia, pop909 = place / 'corpora' / 'EMOPIA', place / 'corpora' / 'POP909'
-    (emopia / 'midis').mkdir(parents=True); (emopia / 'split').mkdir(); (place / 'own').mkdir()
+    (emopia / 'midis').mkdir(parents=True)
+    (emopia / 'split').mkdir()
+    (place / 'own').mkdir()
     sides = {}
     for seed in range(12):
         clip = f'Q{1 + 2 * (seed % 2 == 0)}_video{seed}_0'
@@ -145,7 +148,8 @@ def lay_out(place):
     for name in ('minuet_in_g', 'night_train'):
         (place / 'own' / f'{name}.mid').write_bytes((ROOT / 'samples' / f'{name}.mid').read_bytes())
     (place / 'own' / 'broken.mid').write_bytes(b'MThd no music')
-    (place / 'corpora' / 'ASAP').mkdir(); (place / 'corpora' / 'ASAP' / 'mine').touch()
+    (place / 'corpora' / 'ASAP').mkdir()
+    (place / 'corpora' / 'ASAP' / 'mine').touch()
 
 class Kernel:
     "A notebook in a kernel of its own, offline, with other values below its cell of settings."
@@ -187,7 +191,8 @@ class Kernel:
         import nbformat
         there = self.nb.cells[0]
         # nbclient puts it there
-        self.client.execute_cell(nbformat.v4.new_code_cell(code), 0); self.nb.cells[0] = there
+        self.client.execute_cell(nbformat.v4.new_code_cell(code), 0)
+        self.nb.cells[0] = there
         return self
 
     def outputs(self, start):

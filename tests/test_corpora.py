@@ -217,7 +217,8 @@ def test_vgmidi_piece_takes_the_label_on_which_its_phrases_agree(corpora):
 def test_vgmidi_label_that_is_no_number_is_told_with_its_line(corpora):
     write(corpora / 'games' / 'vgmidi_labelled.csv', 'midi,valence,arousal', 'labelled/phrases/a.mid,1,1',
           'labelled/phrases/b.mid,sad,1')
-    with pytest.raises(ValueError, match="line 3 has no label.*'sad'"): corpus_files(corpora / 'games')
+    with pytest.raises(ValueError, match="line 3 has no label.*'sad'"):
+        corpus_files(corpora / 'games')
 
 
 def test_pop909_takes_the_song_with_its_beats_and_chords_and_no_versions(corpora):

@@ -36,13 +36,15 @@ class Server:
         self.asked.append((path, wanted, condition))
         if path in self.redirects:
             h.send_response(302)
-            h.send_header('Location', self.redirects[path]); h.send_header('Content-Length', '0')
+            h.send_header('Location', self.redirects[path])
+            h.send_header('Content-Length', '0')
             return h.end_headers()
         if self.answers.get(path):
             code, headers = self.answers[path].pop(0)
             h.send_response(code)
             for k, v in headers.items(): h.send_header(k, v)
-            h.send_header('Content-Length', '0'); return h.end_headers()
+            h.send_header('Content-Length', '0')
+            return h.end_headers()
         body = self.bodies.get(path)
         if body is None: return h.send_error(404)
         tag, start = self.tags.get(path, '"one"'), 0
@@ -50,7 +52,8 @@ class Server:
             start = int(re.fullmatch(r'bytes=(\d+)-', wanted)[1])
             if start >= len(body):
                 h.send_response(416)
-                h.send_header('Content-Range', f'bytes */{len(body)}'); h.send_header('Content-Length', '0')
+                h.send_header('Content-Range', f'bytes */{len(body)}')
+                h.send_header('Content-Length', '0')
                 return h.end_headers()
         h.send_response(206 if start else 200)
         if start: h.send_header('Content-Range', f'bytes {start}-{len(body) - 1}/{len(body)}')
@@ -61,7 +64,8 @@ class Server:
         rest = body[start:][:cuts.pop(0) if cuts else None]
         for i in range(0, len(rest), 1 << 14):
             if self.wait: self.wait.wait(5)
-            h.wfile.write(rest[i:i + (1 << 14)]); h.wfile.flush()
+            h.wfile.write(rest[i:i + (1 << 14)])
+            h.wfile.flush()
             if self.slow_s: time.sleep(self.slow_s)
         h.close_connection = True
 
@@ -72,7 +76,8 @@ class Server:
 def server():
     s = Server()
     yield s
-    s.http.shutdown(); s.http.server_close()
+    s.http.shutdown()
+    s.http.server_close()
 
 
 def song_bytes(folder):
@@ -350,12 +355,14 @@ def test_archives_inside_and_files_beside(server, tmp_path):
 def test_an_evil_archive_inside_refuses_the_whole(server, tmp_path):
     s = source(server, zipped({'top/a.zip': zipped({'../../x': b'x'}), 'top/b.mid': b'MThd'}),
                inside=('a.zip',))
-    with pytest.raises(ValueError, match="a.zip: refused, '../../x' climbs out"): download(s, tmp_path / 'in')
+    with pytest.raises(ValueError, match="a.zip: refused, '../../x' climbs out"):
+        download(s, tmp_path / 'in')
     assert left(tmp_path / 'in') == [] and left(tmp_path) == ['in']
 
 def test_a_file_beside_that_fails_leaves_the_archive_for_next_time(server, clips, tmp_path):
     s = source(server, clips, beside=(('table.csv', server.url + '/table.csv'),))
-    with pytest.raises(ConnectionError, match='table.csv: the server says 404'): download(s, tmp_path, **FAST)
+    with pytest.raises(ConnectionError, match='table.csv: the server says 404'):
+        download(s, tmp_path, **FAST)
     assert left(tmp_path) == ['Clips.part', 'Clips.part.json']
     server.bodies['/table.csv'] = b'a,b\n'
     assert 'table.csv' in left(download(s, tmp_path, **FAST)) and server.ranges_asked('/clips.zip') == [None]
@@ -367,7 +374,8 @@ def test_what_a_killed_run_left_is_cleared_away(server, clips, tmp_path):
 
 def test_names_in_any_case_and_unknown_ones():
     assert source_of('maestro') is sources['MAESTRO']
-    with pytest.raises(ValueError, match='no corpus Lakh to download; there are EMOPIA, '): source_of('Lakh')
+    with pytest.raises(ValueError, match='no corpus Lakh to download; there are EMOPIA, '):
+        source_of('Lakh')
 
 def test_the_sources_are_whole():
     kinds = dict(md5=r'[0-9a-f]{32}', sha256=r'[0-9a-f]{64}', commit=r'[0-9a-f]{40}',
@@ -415,7 +423,9 @@ def test_stopped_in_the_middle_it_goes_on_where_it_was(sign, server, clips, tmp_
 def test_stopped_while_unpacking_it_unpacks_anew(lengths, server, clips, tmp_path, monkeypatch):
     server.lengths = lengths
     original = data_downloads._write_plan
-    def stop(*a): original(*a); raise KeyboardInterrupt
+    def stop(*a):
+        original(*a)
+        raise KeyboardInterrupt
     monkeypatch.setattr(data_downloads, '_write_plan', stop)
     with pytest.raises(KeyboardInterrupt): download(source(server, clips), tmp_path)
     assert left(tmp_path) == ['Clips.part', 'Clips.part.json']
@@ -519,7 +529,8 @@ def test_a_zip_that_lies_about_sizes_is_stopped(tmp_path):
 
 def test_a_name_that_comes_twice_or_lies_in_a_file_is_refused(tmp_path):
     with pytest.warns(UserWarning): zip_of(tmp_path / 'a.zip', ('x/a', b'1', 0), ('x/a', b'2', 0))
-    with pytest.raises(ValueError, match="'x/a' comes twice"): unpack(tmp_path / 'a.zip', tmp_path / 'out')
+    with pytest.raises(ValueError, match="'x/a' comes twice"):
+        unpack(tmp_path / 'a.zip', tmp_path / 'out')
     with pytest.raises(ValueError, match="'X/A' comes twice"):
         unpack(zip_of(tmp_path / 'b.zip', ('x/a', b'1', 0), ('X/A', b'2', 0)), tmp_path / 'out')
     with pytest.raises(ValueError, match='lies in a file'):
@@ -541,7 +552,8 @@ def test_a_truncated_archive_is_told(kind, share, tmp_path):
     archive = (zip_of(tmp_path / 'a.zip', ('x', noise, 0), ('y', noise, 0)) if kind == 'zip'
                else tar_of(tmp_path / 'a.tar.gz', ('x', noise, {}), ('y', noise, {})))
     archive.write_bytes(archive.read_bytes()[:int(share * archive.stat().st_size)])
-    with pytest.raises(ValueError, match='damaged, or no archive'): unpack(archive, tmp_path / 'out')
+    with pytest.raises(ValueError, match='damaged, or no archive'):
+        unpack(archive, tmp_path / 'out')
 
 def test_the_one_folder_of_an_archive_is_left_out_only_if_asked(tmp_path):
     archive = tar_of(tmp_path / 'a.tar.gz', ('top', b'', dict(type=tarfile.DIRTYPE)),

@@ -162,7 +162,8 @@ def test_folders_are_searched_below_and_versions_beside_their_piece_left_out(tmp
     for name in ('x/y/one', 'x/one_1', 'x/y/one_1', 'x/y/one_2', 'two', 'Q1_abc_1', 'Q1_abc_2'):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         save(line(MAJOR), tmp_path / f'{name}.mid')
-    (tmp_path / 'x' / '.hidden.mid').write_bytes(b''); (tmp_path / 'note.txt').write_text('')
+    (tmp_path / 'x' / '.hidden.mid').write_bytes(b'')
+    (tmp_path / 'note.txt').write_text('')
     files = midi_files(tmp_path)
     assert [f.name for f in files] == ['Q1_abc_1.mid', 'Q1_abc_2.mid', 'two.mid', 'x/one_1.mid',
                                        'x/y/one.mid']
@@ -177,7 +178,8 @@ def test_wrong_folders_and_numbers_are_refused_in_one_line(tmp_path):
     with pytest.raises(ValueError,
                        match='none of 1 files can be used; the first is bad.mid: not a MIDI file'):
         evaluate_folder(tmp_path, tmp_path / 'r', methods=RULES, **BRIEF)
-    with pytest.raises(ValueError, match='at least 1'): evaluate_folder(tmp_path, tmp_path / 'r', most=0)
+    with pytest.raises(ValueError, match='at least 1'):
+        evaluate_folder(tmp_path, tmp_path / 'r', most=0)
     with pytest.raises(ValueError, match='a file'): evaluate_folder(tmp_path, tmp_path / 'bad.mid')
     assert [p.name for p in tmp_path.iterdir()] == ['bad.mid']
 
@@ -268,8 +270,10 @@ def test_held_out_files_are_of_the_split_one_for_each_song(tmp_path):
     from emotionwave.data.fragments import split_of
     for i in range(60):
         song = tmp_path / 'POP909-Dataset' / 'POP909' / f'{i:03}'
-        song.mkdir(parents=True); save(line(MAJOR), song / f'{i:03}.mid')
-    (tmp_path / 'EMOPIA' / 'midis').mkdir(parents=True); (tmp_path / 'EMOPIA' / 'split').mkdir()
+        song.mkdir(parents=True)
+        save(line(MAJOR), song / f'{i:03}.mid')
+    (tmp_path / 'EMOPIA' / 'midis').mkdir(parents=True)
+    (tmp_path / 'EMOPIA' / 'split').mkdir()
     for name in ('Q1_aa_0', 'Q1_aa_1', 'Q3_bb_0'):
         save(line(MAJOR), tmp_path / 'EMOPIA' / 'midis' / f'{name}.mid')
     for side, clips in (('train', ['Q3_bb_0']), ('val', ['Q1_aa_0', 'Q1_aa_1'])):
@@ -434,7 +438,8 @@ def test_the_numbers_in_the_readmes_sentences_are_those_of_the_report_and_the_ch
     from safetensors import safe_open
     from emotionwave.measure.figures import CLASS_SHIFTS
     from emotionwave.measure.evaluation import CLOSELY
-    root = SAMPLES.parent; models = root / 'emotionwave' / 'models'
+    root = SAMPLES.parent
+    models = root / 'emotionwave' / 'models'
     text, report = ((root / 'README.md').read_text('utf-8'),
                     json.loads((models / 'default' / 'report.json').read_text()))
     def size(name):
@@ -458,7 +463,8 @@ def test_the_model_at_other_strengths_and_the_originals_network_are_measured_bes
     from emotionwave.networks.paper import PaperConfig, PaperVAE
     from emotionwave.music.tokens import Tokenizer
     from emotionwave.learn.checkpoint import save_checkpoint
-    torch.manual_seed(0); torch.set_num_threads(1)
+    torch.manual_seed(0)
+    torch.set_num_threads(1)
     t = Tokenizer()
     sizes = ModelConfig(vocab=len(t), durations=len(t.ids('Duration')), d_model=16, heads=2, encoder_layers=1,
                         skeleton_layers=1, decoder_layers=1, latent=4)
@@ -500,7 +506,8 @@ def test_the_model_at_other_strengths_and_the_originals_network_are_measured_bes
     (dict(settings=dict(candidates=99)), 'candidates must be a whole number from 1 to 64, got 99')])
 def test_settings_that_make_no_sense_are_refused_before_anything_is_written(wrong, says, folder, tiny,
                                                                             tmp_path):
-    with pytest.raises(ValueError, match=says): evaluate_folder(folder, tmp_path / 'r', model=tiny, **wrong)
+    with pytest.raises(ValueError, match=says):
+        evaluate_folder(folder, tmp_path / 'r', model=tiny, **wrong)
     assert not (tmp_path / 'r').exists()
 
 def test_a_checkpoint_one_stands_in_has_its_name_in_the_report(tiny, monkeypatch):
@@ -526,7 +533,8 @@ def test_the_originals_draws_follow_the_seed(monkeypatch):
     monkeypatch.setattr(measure_methods, 'checkpoint_id', lambda folder: (folder,))
     # torch's generator reads no more of it
     monkeypatch.setattr(measure_original, 'rewrite', lambda *args, seed: drawn.append(seed % 2**32))
-    for seed in (0, 0, 101, 102): measure_methods.PaperMethod('nowhere').seeded(seed)(song, 'positive')
+    for seed in (0, 0, 101, 102):
+        measure_methods.PaperMethod('nowhere').seeded(seed)(song, 'positive')
     assert drawn[0] == drawn[1] and len(set(drawn)) == 3
 
 

@@ -46,7 +46,8 @@ def test_shares_lie_between_0_and_1():
 
 def test_statistics_keep_the_songs_of_a_batch_apart():
     songs = [piece(), piece(True, 700, 5), odd['coarsest ticks']]
-    notes = Notes([in_seconds(s) for s in songs]); of = notes.song
+    notes = Notes([in_seconds(s) for s in songs])
+    of = notes.song
     np.testing.assert_allclose(notes.mean(notes.pitch, of), [s.pitch.mean() for s in songs])
     np.testing.assert_allclose(notes.sd(notes.pitch, of), [s.pitch.std() for s in songs])
     np.testing.assert_allclose(notes.correlation(notes.pitch, notes.start, of, 1e-9)[:2],

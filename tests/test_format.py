@@ -36,7 +36,8 @@ class Half:
     def predict(self, songs): return np.full(len(songs), 0.5)
 
 
-def format_half(*args, **kw): return format_corpora(*args, **{'labeller': Half(), 'workers': 1} | kw)
+def format_half(*args, **kw):
+    return format_corpora(*args, **{'labeller': Half(), 'workers': 1} | kw)
 
 
 def content(folder): return {p.name: p.read_bytes() for p in folder.iterdir()}
@@ -438,7 +439,8 @@ def test_a_scheduler_that_is_not_there_is_one_clear_error(corpora, tmp_path, mon
         format_half(corpora, tmp_path / 'out', engine='dask', scheduler='tcp://127.0.0.1:9')
 
 
-def file(name, song, corpus='a', split=None): return File(Path(name), corpus, name, song, split=split)
+def file(name, song, corpus='a', split=None):
+    return File(Path(name), corpus, name, song, split=split)
 
 
 def test_a_piece_is_on_one_side_whatever_its_corpora_are():

@@ -15,7 +15,8 @@ pytestmark = pytest.mark.slow  # starts processes that import torch, or trains
 # ---- files
 
 def test_files_that_cannot_be_judged_say_why(tmp_path):
-    piece().save(tmp_path / 'b.mid'); first_notes(piece(), 5).save(tmp_path / 'c.mid')
+    piece().save(tmp_path / 'b.mid')
+    first_notes(piece(), 5).save(tmp_path / 'c.mid')
     (tmp_path / 'a.mid').write_bytes(b'no midi')
     a, b, c = label_files([tmp_path])
     assert (a['problem'] and a['valence'] is None and b['problem'] is None and 0 < b['valence'] < 1
@@ -23,7 +24,8 @@ def test_files_that_cannot_be_judged_say_why(tmp_path):
     assert (c['problem'] == 'too short to judge: 5 notes, 8 are needed' and c['valence'] is None
             and 'NaN' not in json.dumps([a, b, c]))
     with pytest.raises(FileNotFoundError, match='no MIDI files'):
-        (tmp_path / 'empty').mkdir(); label_files(tmp_path / 'empty')
+        (tmp_path / 'empty').mkdir()
+        label_files(tmp_path / 'empty')
 
 
 def command(*args):
@@ -51,7 +53,8 @@ def dataset(folder, shards=3):
     import pyarrow as pa, pyarrow.parquet as pq
     from dataclasses import asdict
     from emotionwave.music.tokens import TokenConfig, Tokenizer
-    tok = Tokenizer(); folder.mkdir()
+    tok = Tokenizer()
+    folder.mkdir()
     schema = pa.schema([('ids', pa.list_(pa.int16())), ('tonic', pa.int8()), ('bpm', pa.float32()),
                         ('corpus', pa.string()), ('valence', pa.float32()), ('label_source', pa.string()),
                         ('arousal', pa.float32()), ('arousal_source', pa.string())],
@@ -78,7 +81,8 @@ def test_labelling_a_corpus_resumes_after_a_kill_and_keeps_what_people_said(tmp_
     done = [(folder / f'{k}.parquet').read_bytes() for k in range(2)]
     assert label_dataset(folder, labeller) == dict(shards=3, labelled=2, kept=1, skipped=2)
     assert [(folder / f'{k}.parquet').read_bytes() for k in range(2)] == done
-    table = pq.read_table(folder / '2.parquet'); rows = table.to_pylist()
+    table = pq.read_table(folder / '2.parquet')
+    rows = table.to_pylist()
     assert ([r['label_source'] for r in rows] == ['labeller', 'labeller', 'people']
             and [r['arousal_source'] for r in rows] == ['labeller', 'labeller', 'people'])
     assert rows[0]['valence'] > rows[1]['valence'] and rows[2]['valence'] == 0 and rows[2]['arousal'] == 1
@@ -134,7 +138,9 @@ def reported(folder):
 
 def test_labelling_what_format_wrote_stopped_and_resumed_keeps_the_report_right(corpora, tmp_path):
     format_open(corpora, tmp_path / 'data')
-    folder = tmp_path / 'data'; before = load_dataset(folder); about = read_report(folder).info
+    folder = tmp_path / 'data'
+    before = load_dataset(folder)
+    about = read_report(folder).info
     people = reported(folder)
     assert (len(about['shards']) >= 4 and before.label_source.isna().any()
             and set(before.label_source.dropna()) == {'people'} and people == counted(folder))
@@ -145,7 +151,8 @@ def test_labelling_what_format_wrote_stopped_and_resumed_keeps_the_report_right(
     # right even when it was stopped
     assert reported(folder) == counted(folder) != people and 'labelled_by' not in read_report(folder).info
     done = label_dataset(folder, second)
-    after = load_dataset(folder); open_ = before.label_source.isna()
+    after = load_dataset(folder)
+    open_ = before.label_source.isna()
     assert (first.asked and second.asked and first.asked + second.asked == open_.sum()
             and done['skipped'] == len(about['shards']) // 2 + 1)
     assert ((after.label_source == np.where(open_, 'labeller', 'people')).all()
@@ -161,7 +168,8 @@ def test_labelling_what_format_wrote_stopped_and_resumed_keeps_the_report_right(
             if k not in ('corpora', 'labelled_by')} == {k: v for k, v in about.items() if k != 'corpora'}
     import pyarrow.parquet as pq
     for name in about['shards']:
-        table = pq.read_table(folder / name); info = json.loads(table.schema.metadata[b'emotionwave'])
+        table = pq.read_table(folder / name)
+        info = json.loads(table.schema.metadata[b'emotionwave'])
         own = table['label_source'].to_pylist()
         assert (info['labels'] == {k: own.count(k) for k in ('labeller', 'people') if k in own}
                 and info['labelled_by'] == first.fingerprint)
@@ -169,8 +177,10 @@ def test_labelling_what_format_wrote_stopped_and_resumed_keeps_the_report_right(
 
 def test_formatting_again_keeps_a_relabelled_folder_whole(corpora, tmp_path):
     folder = tmp_path / 'data'
-    format_open(corpora, folder); label_dataset(folder)
-    shards = {p.name: p.read_bytes() for p in folder.glob('*.parquet')}; labels = reported(folder)
+    format_open(corpora, folder)
+    label_dataset(folder)
+    shards = {p.name: p.read_bytes() for p in folder.glob('*.parquet')}
+    labels = reported(folder)
     report = format_open(corpora, folder)
     assert {p.name: p.read_bytes() for p in folder.glob('*.parquet')} == shards
     assert (reported(folder) == labels == counted(folder) and report.counts.loc['all', 'labeller']
@@ -180,7 +190,9 @@ def test_formatting_again_keeps_a_relabelled_folder_whole(corpora, tmp_path):
 
 
 def test_a_missing_shard_is_said_before_anything_is_heard(tmp_path):
-    folder = dataset(tmp_path / 'data'); (folder / '2.parquet').unlink(); labeller = Formal()
+    folder = dataset(tmp_path / 'data')
+    (folder / '2.parquet').unlink()
+    labeller = Formal()
     with pytest.raises(FileNotFoundError,
                        match='2.parquet: a shard is missing; run "emotionwave format" again'):
         label_dataset(folder, labeller)

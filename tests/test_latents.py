@@ -54,7 +54,8 @@ def fresh(kind=EmotionVAE):
 
 @pytest.mark.parametrize('kind', (EmotionVAE, PaperVAE))
 def test_latents_of_a_fragment_do_not_depend_on_those_beside_it(rows, kind):
-    model = fresh(kind); data = Fragments(rows, TOKENS, model.config)
+    model = fresh(kind)
+    data = Fragments(rows, TOKENS, model.config)
     whole, one = read_latents(model, data, TOKENS), read_latents(model, data, TOKENS, rows=[7])
     assert np.bincount(whole.owner).tolist() == data.bars.tolist()
     np.testing.assert_allclose(whole.mu[whole.owner == 7], one.mu, atol=1e-4)
@@ -62,7 +63,8 @@ def test_latents_of_a_fragment_do_not_depend_on_those_beside_it(rows, kind):
 
 @pytest.mark.parametrize('kind', (EmotionVAE, PaperVAE))
 def test_accuracy_is_a_share_of_every_kind_of_token(rows, kind):
-    model = fresh(kind); data = Fragments(rows[:12], TOKENS, model.config)
+    model = fresh(kind)
+    data = Fragments(rows[:12], TOKENS, model.config)
     for way in (dict(), dict(skeleton=False), dict(latent=False)):
         found = accuracy(model, data, TOKENS, **way)
         assert (set(found) == {'Bar', 'Pitch', 'Velocity', 'Duration', 'Position', 'TimeSig', 'all'}
@@ -70,7 +72,8 @@ def test_accuracy_is_a_share_of_every_kind_of_token(rows, kind):
 
 def test_a_dimension_that_never_moves_is_inactive_and_says_nothing():
     rng = np.random.default_rng(0)
-    mu = rng.normal(0, 1, (50, 3)); mu[:, 1] = 0
+    mu = rng.normal(0, 1, (50, 3))
+    mu[:, 1] = 0
     latents = Latents(mu, np.zeros((50, 3)), np.repeat(np.arange(10), 5))
     assert active_units(latents).tolist() == [True, False, True]
     assert nats_a_bar(latents)[1] == 0 and (nats_a_bar(latents)[[0, 2]] > .2).all()
@@ -104,7 +107,8 @@ def test_summary_of_padding_alone_is_nothing():
 def test_probes_say_what_they_lack():
     x = np.zeros((6, 2))
     with pytest.raises(ValueError, match='both labels'): probe(x, np.zeros(6), np.arange(6))
-    with pytest.raises(ValueError, match='at least 5 pieces, got 2'): probe(x, [0, 1] * 3, [0, 0, 0, 1, 1, 1])
+    with pytest.raises(ValueError, match='at least 5 pieces, got 2'):
+        probe(x, [0, 1] * 3, [0, 0, 0, 1, 1, 1])
 
 
 # ---- the ablation's script
@@ -126,7 +130,8 @@ def test_ablation_runs_from_end_to_end_and_goes_on(folder, tmp_path, monkeypatch
     for name, r in report['rows'].items():
         assert r['valid_ce'] > 0 and len(r['hit']) == 3 and r['units'] == 32 and r['train_curve'], name
     assert 'skeleton only' not in report['rows']['paper']['accuracy'] and report['notes']
-    with pytest.raises(SystemExit, match='another width'): ablate.main([*call[:-2], '64', '--rows', 'all'])
+    with pytest.raises(SystemExit, match='another width'):
+        ablate.main([*call[:-2], '64', '--rows', 'all'])
 
 def test_rows_get_what_they_were_trained_with_and_the_package_stays_as_it_was():
     places = ([(ablate.versions, k) for k in ('GUIDANCE', 'SHIFT', 'Part', 'find_sections', 'write_window')]

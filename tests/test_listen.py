@@ -25,7 +25,8 @@ def no_fluidsynth(monkeypatch):
     monkeypatch.setattr(sound_synth, '_libraries', lambda: iter([('/no/such/libfluidsynth.so', 'system')]))
     sound_synth._fluidsynth.cache_clear()
     yield
-    monkeypatch.undo(); sound_synth._fluidsynth.cache_clear()
+    monkeypatch.undo()
+    sound_synth._fluidsynth.cache_clear()
 
 
 def power(x): return float(np.square(x).mean())
@@ -73,7 +74,8 @@ def test_a_library_that_is_not_fluidsynth_is_passed_over(monkeypatch):
     monkeypatch.setattr(sound_synth, '_libraries', lambda: iter([(find_library('c'), 'system')]))
     sound_synth._fluidsynth.cache_clear()
     assert synth_name() == 'sines'
-    monkeypatch.undo(); sound_synth._fluidsynth.cache_clear()
+    monkeypatch.undo()
+    sound_synth._fluidsynth.cache_clear()
 
 
 @pytest.mark.parametrize('sines', [False, True])
@@ -106,12 +108,14 @@ def test_every_sample_draws_and_sounds(path):
 def test_empty_song_says_there_is_nothing_to_play():
     for call, what in ((render, 'play'), (wav_bytes, 'play'), (mp3_bytes, 'play'), (player_html, 'show'),
                        (draw, 'draw'), (show, 'show')):
-        with pytest.raises(ValueError, match=f'nothing to {what}: the song has no notes; give'): call(Song())
+        with pytest.raises(ValueError, match=f'nothing to {what}: the song has no notes; give'):
+            call(Song())
     with pytest.raises(ValueError, match='nothing to play: silence'): render(Song(name='silence'))
 
 
 def test_wrong_rate_and_endless_song_are_refused():
-    with pytest.raises(ValueError, match='rate must be from 8000 to 96000.*got 100'): render(scale, 100)
+    with pytest.raises(ValueError, match='rate must be from 8000 to 96000.*got 100'):
+        render(scale, 100)
     with pytest.raises(ValueError, match='lasts 3472 minutes'):
         render(Song([0, 2 * 10**8], [1, 1], [60, 60], [80, 80]))
 
@@ -127,7 +131,8 @@ def test_wav_file_holds_the_sound(tmp_path):
 
 
 def test_failed_wav_leaves_nothing_and_keeps_what_was_there(tmp_path, monkeypatch):
-    old = tmp_path / 'a.wav'; old.write_bytes(b'old')
+    old = tmp_path / 'a.wav'
+    old.write_bytes(b'old')
     with pytest.raises(ValueError): save_wav(Song(), old)
     monkeypatch.setattr(os, 'replace', lambda *a: (_ for _ in ()).throw(OSError('disk full')))
     with pytest.raises(OSError, match='disk full'): save_wav(scale, old, 8000)
@@ -169,7 +174,8 @@ def test_player_falls_back_to_wav_without_soundfile(monkeypatch):
     assert kind == 'audio/wav' and data['rate'] == sound_files.RATE // 2
     with wave.open(io.BytesIO(base64.b64decode(sound))) as f:
         assert f.getframerate() == sound_files.RATE // 2 and abs(f.getnframes() / f.getframerate() - 6) < .01
-    with pytest.raises(ImportError, match='MP3 needs soundfile: pip install soundfile'): mp3_bytes(scale)
+    with pytest.raises(ImportError, match='MP3 needs soundfile: pip install soundfile'):
+        mp3_bytes(scale)
 
 
 def test_player_holds_all_it_needs_and_asks_nobody():
@@ -317,12 +323,14 @@ def test_hands_are_told_apart_and_coloured():
     assert [t.get_text() for t in ax.get_legend().get_texts()] == ['right hand 8', 'left hand 8'] and png(ax)
     for song in (Song(), Song([0], [1], [0], [1]), Song([0], [1], [127], [1])):
         assert len(music_hands.right_hand(song)) == len(song)
-    with pytest.raises(ValueError, match='by_hand colours one song'): draw(both, other=both, by_hand=True)
+    with pytest.raises(ValueError, match='by_hand colours one song'):
+        draw(both, other=both, by_hand=True)
 
 
 def test_draw_uses_the_axes_it_is_given_and_no_pyplot():
     from matplotlib.figure import Figure
-    fig = Figure(); ax = fig.subplots()
+    fig = Figure()
+    ax = fig.subplots()
     assert draw(scale, ax) is ax
     code = ('import sys; from emotionwave.music.song import Song; from emotionwave.player.roll import draw, '
             'png; png(draw(Song([0], [480], [60], [80]))); assert "matplotlib.pyplot" not in sys.modules')

@@ -164,7 +164,8 @@ def test_another_seed_gives_another_network(name, folder, whole, tmp_path):
 
 @every_network
 def test_a_run_is_not_written_over_nor_gone_on_with_at_other_settings(name, folder, whole):
-    with pytest.raises(FileExistsError, match='holds something already'): run(name, folder, whole(name))
+    with pytest.raises(FileExistsError, match='holds something already'):
+        run(name, folder, whole(name))
     says = r'other sizes or settings \(lr .*, not 0.5\)'
     with pytest.raises(ValueError, match=says):
         run(name, folder, whole(name), changed(name, lr=.5), resume=True)

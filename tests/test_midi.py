@@ -236,8 +236,12 @@ def test_a_hand_is_a_track_where_a_file_has_two_of_them(tmp_path):
         assert (song.pitch[song.right].tolist() == [60, 72, 55, 76]
                 and song.pitch[~song.right].tolist() == [48, 50, 64, 52])
     assert as_song(two_hands((0, 40))).right is None                          # a violin is no hand
-    one = two_hands(); one.instruments.pop(); assert as_song(one).right is None
-    stray = two_hands(); stray.instruments[0].notes *= 10; del stray.instruments[1].notes[1:]
+    one = two_hands()
+    one.instruments.pop()
+    assert as_song(one).right is None
+    stray = two_hands()
+    stray.instruments[0].notes *= 10
+    del stray.instruments[1].notes[1:]
     assert as_song(stray).right is None
 
 def test_hands_go_with_their_notes_until_these_are_others():

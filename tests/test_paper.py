@@ -107,13 +107,16 @@ def test_it_computes_what_the_recipe_computes_bar_by_bar_with_everything_padded(
 def test_a_later_token_never_changes_an_earlier_logit():
     model, (_, _, batch) = fresh().eval(), some()
     given = model.bar_input(torch.randn(3, 8, 8), batch['conditions'])
-    late = batch['ids'].clone(); late[:, 40:] = 7
-    with torch.no_grad(): a, b = (model.decode(ids, batch['bar'], given) for ids in (batch['ids'], late))
+    late = batch['ids'].clone()
+    late[:, 40:] = 7
+    with torch.no_grad():
+        a, b = (model.decode(ids, batch['bar'], given) for ids in (batch['ids'], late))
     assert torch.equal(a[:, :40], b[:, :40]) and not torch.allclose(a[:, 40:], b[:, 40:])
 
 def test_a_latent_knows_its_own_bar_and_no_padding():
     model, (fragments, _, batch) = fresh().eval(), some()
-    other = batch['ids'].clone(); third = (batch['bar'] == 3) & (other > 1)
+    other = batch['ids'].clone()
+    third = (batch['bar'] == 3) & (other > 1)
     other[third] = 51 - other[third]
     with torch.no_grad():
         mu, changed = (model.encode(ids, batch['bar'], 8)[0] for ids in (batch['ids'], other))
@@ -126,7 +129,8 @@ def test_a_latent_knows_its_own_bar_and_no_padding():
 def test_valence_and_latent_enter_at_every_layer():
     model, (_, _, batch) = fresh().eval(), some()
     seen = []
-    for layer in model.decoder: layer.register_forward_hook(lambda m, args, out: seen.append(args[0]))
+    for layer in model.decoder:
+        layer.register_forward_hook(lambda m, args, out: seen.append(args[0]))
     zero = torch.zeros(3, 8, 32)
     with torch.no_grad():
         for given in (zero, zero + 1): model.decode(batch['ids'], batch['bar'], given)
@@ -203,7 +207,9 @@ def test_both_learn_and_in_twelve_steps_know_more_than_chance():
     for _ in range(12):
         logits, mu, logvar = model(**batch)
         loss, ce, _ = model.loss(logits, targets_of(batch), mu, logvar, there)
-        optimizer.zero_grad(); loss.backward(); optimizer.step()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
         ours.append(ce.item())
     optimizer = torch.optim.Adam(recipe.parameters(), 1e-2)
     theirs = [original_step(recipe, optimizer, padded) for _ in range(12)]
@@ -259,7 +265,8 @@ def test_with_what_was_computed_before_kept_the_same_tokens_are_drawn(speaker, s
     song = PIECE.bars(2, 4)
     bars = TOKENS.encode(song, find_key(song).tonic)
     generator = torch.Generator().manual_seed(seed)
-    with torch.no_grad(): whole = whole_each_time(speaker, TOKENS, list(bars), 1, generator, 1.1, .9)
+    with torch.no_grad():
+        whole = whole_each_time(speaker, TOKENS, list(bars), 1, generator, 1.1, .9)
     assert written(monkeypatch, speaker, TOKENS, song, 2, seed)[0].tolist() == whole
 
 def test_the_bars_are_the_inputs(speaker, monkeypatch):
@@ -295,7 +302,8 @@ def test_it_knows_two_valences(speaker, valence):
     with pytest.raises(ValueError, match='valence is 1 or "negative", 2 or "positive" here'):
         rewrite(speaker, TOKENS, PIECE, valence)
 
-def test_silence_stays_silence(speaker): assert len(rewrite(speaker, TOKENS, Song(), 1, tokens=10)) == 0
+def test_silence_stays_silence(speaker):
+    assert len(rewrite(speaker, TOKENS, Song(), 1, tokens=10)) == 0
 
 def test_a_draw_stays_in_the_nucleus():
     logits, g = torch.tensor([3., 2., 1., -torch.inf]), torch.Generator().manual_seed(0)

@@ -36,7 +36,8 @@ def clash_by_loops(song):
 
 @pytest.mark.parametrize('seed', range(6))
 def test_what_a_note_rubs_against_is_what_loops_find(seed):
-    song = random_song(seed); right, found = right_hand(song), until_clash(song)
+    song = random_song(seed)
+    right, found = right_hand(song), until_clash(song)
     for i in range(len(song)):
         rubs = (song.onset > song.onset[i]) & rubs_with(song, right, i)
         assert found[i] == (song.onset[rubs].min() if rubs.any() else 1 << 40)
@@ -48,7 +49,8 @@ def test_the_share_of_time_that_rubs_is_what_loops_find(seed):
 
 @pytest.mark.parametrize('seed', range(6))
 def test_holding_notes_adds_no_clash_and_crosses_no_bar_line(seed):
-    song = random_song(seed); line = lines(song)
+    song = random_song(seed)
+    line = lines(song)
     held = articulate(song, line, np.zeros(len(line) - 1))
     longer = held.duration > song.duration
     assert longer.any() and (held.duration >= song.duration).all()
@@ -80,7 +82,8 @@ def test_a_broken_chord_in_the_bass_is_not_held_when_it_is_lowered():
     assert set((low.pitch - unlap(song).pitch).tolist()) == {-12} and not close_below(low).any()
 
 def test_each_bar_is_played_with_its_own_valence():
-    song = random_song(3); line = lines(song)
+    song = random_song(3)
+    line = lines(song)
     course = articulate(song, line, np.linspace(0, 1, len(line) - 1))
     bar = np.searchsorted(line, song.onset, 'right') - 1
     assert ((course.duration >= song.duration)[bar == 0].all()

@@ -27,20 +27,23 @@ def random_notes(n, seed=0):
 
 def test_a_note_is_not_changed_by_those_after_it(tiny):
     notes = random_notes(20)
-    later = notes.copy(); later[12:] = random_notes(8, 1)
+    later = notes.copy()
+    later[12:] = random_notes(8, 1)
     with torch.no_grad(): a, b = (tiny(torch.as_tensor(n)[None])[0, :12] for n in (notes, later))
     assert torch.allclose(a, b, atol=1e-5)
 
 
 def test_a_number_of_a_note_is_not_changed_by_those_that_are_guessed_after_it(tiny):
     notes = random_notes(20)
-    other = notes.copy(); other[-1, 3] = (other[-1, 3] + 5) % 32
+    other = notes.copy()
+    other[-1, 3] = (other[-1, 3] + 5) % 32
     with torch.no_grad(): a, b = (tiny(torch.as_tensor(n)[None])[0, -1] for n in (notes, other))
     assert torch.allclose(a[:3], b[:3], atol=1e-5) and not torch.allclose(a[3], b[3])
 
 
 def test_the_chances_of_all_values_add_up_to_one(tiny):
-    notes = np.repeat(random_notes(5)[None], 32, 0); notes[:, -1, 3] = np.arange(32)
+    notes = np.repeat(random_notes(5)[None], 32, 0)
+    notes[:, -1, 3] = np.arange(32)
     with torch.no_grad(): nats = tiny(torch.as_tensor(notes))[:, -1, 3]
     assert float((-nats).exp().sum()) == pytest.approx(1, abs=1e-4)
 
@@ -67,7 +70,8 @@ def test_the_reader_that_ships_prefers_music_to_noise_in_any_key():
     noise = [s.replace(pitch=rng.permutation(s.pitch), onset=rng.permutation(s.onset)) for s in songs]
     music = nats_a_note(songs)
     assert (music < nats_a_note(noise)).all() and (music == nats_a_note(songs)).all()
-    key = find_key(songs[0]); up = songs[0].replace(pitch=songs[0].pitch + 1)
+    key = find_key(songs[0])
+    up = songs[0].replace(pitch=songs[0].pitch + 1)
     if find_key(up).tonic == (key.tonic + 1) % 12:
         assert nats_a_note([up])[0] == pytest.approx(music[0], rel=.15)
     assert np.isnan(nats_a_note([Song()])[0])

@@ -82,7 +82,8 @@ def imported(module):
         if not isinstance(n, ast.ImportFrom): continue
         if n.level and n.module: found.add('.'.join([*home[:len(home) - n.level], n.module]))
         elif n.level: found |= {'.'.join([*home[:len(home) - n.level], a.name]) for a in n.names}
-        elif (n.module or '').startswith('emotionwave.'): found.add(n.module.removeprefix('emotionwave.'))
+        elif (n.module or '').startswith('emotionwave.'):
+            found.add(n.module.removeprefix('emotionwave.'))
     return found - {'__version__'}
 
 @pytest.mark.parametrize('module', ORDER)
@@ -208,7 +209,8 @@ def test_notebook_shows_no_path_of_a_machine_no_address_and_no_name_drawn_at_ran
     assert not found
 
 def test_modules_hold_no_path_of_a_machine():
-    for p in (ROOT / 'emotionwave').rglob('*.py'): assert not MACHINE.findall(p.read_text('utf-8')), p.name
+    for p in (ROOT / 'emotionwave').rglob('*.py'):
+        assert not MACHINE.findall(p.read_text('utf-8')), p.name
 
 
 # ---- README, CI, package
@@ -262,7 +264,8 @@ def test_the_picture_of_rooms_is_what_the_imports_give():
 
 def test_versions_agree():
     import emotionwave
-    settings = ConfigParser(delimiters=['=']); settings.read(ROOT / 'settings.ini', 'utf-8')
+    settings = ConfigParser(delimiters=['='])
+    settings.read(ROOT / 'settings.ini', 'utf-8')
     assert settings['DEFAULT']['version'] == emotionwave.__version__
     assert f'## {emotionwave.__version__}' in (ROOT / 'CHANGELOG.md').read_text('utf-8')
 
@@ -328,7 +331,8 @@ def test_the_library_never_imports_what_only_developers_have():
         names = set()
         for n in ast.walk(syntax(p)):
             if isinstance(n, ast.Import): names |= {a.name.split('.')[0] for a in n.names}
-            elif isinstance(n, ast.ImportFrom) and n.module and not n.level: names.add(n.module.split('.')[0])
+            elif isinstance(n, ast.ImportFrom) and n.module and not n.level:
+                names.add(n.module.split('.')[0])
         assert not names & {'sklearn', 'miditok', 'music21', 'nbdev', 'fastcore', 'jupytext', 'pytest',
                             'pickle', 'dill', 'joblib'}, p.name
 
@@ -364,7 +368,8 @@ def test_the_default_checkpoint_loads_is_of_the_promised_size_and_has_a_card():
     with safe_open(default_checkpoint() / 'model.safetensors', 'pt') as f:
         assert {f.get_slice(k).get_dtype() for k in f.keys()} <= {'F16', 'BF16'}
     card = (default_checkpoint() / 'README.md').read_text('utf-8').lower()
-    for word in ('licen', 'emopia', 'vgmidi', 'pop909', 'pop1k7', 'split'): assert word in card, word
+    for word in ('licen', 'emopia', 'vgmidi', 'pop909', 'pop1k7', 'split'):
+        assert word in card, word
 
 
 # ---- style, and what runs for the public

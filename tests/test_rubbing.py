@@ -112,7 +112,8 @@ def test_the_middle_lies_between_the_ends_and_the_piece(name):
 
 class Ear:
     "Hears what lies low as sad."
-    def predict(self, songs): return np.array([np.clip((s.pitch.mean() - 50) / 30, 0, 1) for s in songs])
+    def predict(self, songs):
+        return np.array([np.clip((s.pitch.mean() - 50) / 30, 0, 1) for s in songs])
 
 def version_of(song, valence):
     "What moves know of a version of a song in C major."

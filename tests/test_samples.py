@@ -91,7 +91,8 @@ def test_picture_is_of_the_files_beside_it_and_small(name):
     picture = SAMPLES / 'rolls' / f'{name}.png'
     assert ms.notes_in(picture).get('Music') == ms.music(SAMPLES, name), AGAIN + ' --parts page'
     assert picture.stat().st_size < 40_000
-    with Image.open(picture) as image: assert 800 <= image.width <= 1200 and 400 <= image.height <= 1200
+    with Image.open(picture) as image:
+        assert 800 <= image.width <= 1200 and 400 <= image.height <= 1200
 
 
 @pytest.mark.slow
@@ -117,7 +118,8 @@ def test_page_shows_every_piece_and_its_links_lead_somewhere():
     for name, piece in ms.PIECES.items():
         assert (f'\n### {piece.title}\n' in there and f'](rolls/{name}.png)' in there
                 and all(f']({n})' in there for n in ms.names_of(name)))
-    for target in re.findall(r'\]\((?!https?:)([^)]+)\)', there): assert (SAMPLES / target).is_file(), target
+    for target in re.findall(r'\]\((?!https?:)([^)]+)\)', there):
+        assert (SAMPLES / target).is_file(), target
     assert {p.stem for p in (SAMPLES / 'rolls').iterdir()} == set(ms.PIECES)
 
 

@@ -170,7 +170,8 @@ def test_many_songs_at_once_give_what_each_gives_alone(tokens):
         assert ((bars.tonic, bars.name, bars.ids.dtype) == (tonic, song.name, np.int16)
                 and tokens.decode(bars) == tokens.quantise(song, tonic))
     assert tokens.encode_all([]) == [] and [b.tonic for b in tokens.encode_all(songs[:2])] == [None, None]
-    with pytest.raises(ValueError, match='one for each of 2 songs, got 1'): tokens.encode_all(songs[:2], [0])
+    with pytest.raises(ValueError, match='one for each of 2 songs, got 1'):
+        tokens.encode_all(songs[:2], [0])
 
 
 def test_long_songs_are_not_put_into_one_batch():
@@ -248,7 +249,8 @@ def test_the_fast_check_and_the_mask_agree(unique, limit):
             assert grammar.valid(ids)
             state = grammar.advance(state, ids[-1])
         bars = np.split(ids, np.flatnonzero(np.array(ids) == tokens.first[BAR]))
-        if limit: assert max(np.isin(tokens.kind[b], range(BAR, TIMESIG + 1)).sum() for b in bars) <= limit
+        if limit:
+            assert max(np.isin(tokens.kind[b], range(BAR, TIMESIG + 1)).sum() for b in bars) <= limit
 
 
 def test_masked_random_choice_reads_back_note_for_note():

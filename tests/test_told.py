@@ -183,7 +183,8 @@ def test_a_player_marks_what_changed_but_for_the_octave_and_outlines_where_the_v
 def test_a_file_that_is_read_back_is_heard_as_the_result_said(path, tmp_path):
     song = read_song(path).bars(0, 8)
     made = result(song, swap_mode(song, find_key(song)))
-    made.save(tmp_path / 'new.mid'); song.save(tmp_path / 'old.mid')
+    made.save(tmp_path / 'new.mid')
+    song.save(tmp_path / 'old.mid')
     heard = [row['valence'] for row in label_files([tmp_path / 'old.mid', tmp_path / 'new.mid'])]
     assert made.figures['valence'] == tuple(heard)
 
@@ -193,7 +194,8 @@ def test_a_file_that_is_read_back_is_heard_as_the_result_said(path, tmp_path):
 @pytest.mark.parametrize('bare', [1, 2, '1', '2', ' 1 ', np.int64(2), [1], '1,2', (2, 2), np.array([1, 1])],
                          ids=repr)
 def test_a_bare_class_is_refused_and_told_what_to_write(bare):
-    with pytest.raises(ValueError, match='"negative" and "positive".*--valence-class'): curve_of(bare)
+    with pytest.raises(ValueError, match='"negative" and "positive".*--valence-class'):
+        curve_of(bare)
 
 def test_numbers_mean_what_they_say():
     assert [valence_of(v) for v in (0, '0', 0., 1., '1.0', '.5', np.float64(1))] == [0, 0, 0, 1, 1, .5, 1]

@@ -295,4 +295,5 @@ def test_every_kind_of_file_counts_in_a_folder(tmp_path, capsys):
     assert sorted(p.name for p in (tmp_path / 'out').iterdir()) == ['a.mid', 'a_1.mid', 'b.mid', 'b_1.mid',
                                                                     'c.mid', 'c_1.mid',
                                                                     'd.rmi', 'd_1.mid']
-    for name in 'abcd': assert len(read_song(tmp_path / 'out' / f'{name}_1.mid').tracks[0].notes) == 1
+    for name in 'abcd':
+        assert len(read_song(tmp_path / 'out' / f'{name}_1.mid').tracks[0].notes) == 1

@@ -160,7 +160,8 @@ def whole(data, tmp_path_factory):
     return folder
 
 def test_a_run_is_not_written_over_nor_gone_on_with_at_other_settings(data, whole, tmp_path):
-    with pytest.raises(FileExistsError, match='holds something already'): train(data, whole, QUICK, SMALL)
+    with pytest.raises(FileExistsError, match='holds something already'):
+        train(data, whole, QUICK, SMALL)
     with pytest.raises(ValueError, match='other sizes'):
         train(data, whole, QUICK, replace(SMALL, latent=4), resume=True)
     with pytest.raises(ValueError, match=r'other sizes or settings \(lr 0.01, not 0.5\)'):
@@ -309,7 +310,8 @@ def test_something_is_held_out_of_few_pieces(pieces, each, data, tmp_path, monke
 def test_samples_are_asked_for_with_each_checkpoint_and_cannot_break_a_run(data, whole, tmp_path):
     asked, seen = [], []
     def sampler(net, tokenizer, songs, folder):
-        net.eval(); torch.manual_seed(9)
+        net.eval()
+        torch.manual_seed(9)
         asked.append((folder.name, [len(s) for s in songs]))
         if len(asked) == 2: raise RuntimeError('no piano')
     train(data, tmp_path / 'run', QUICK, SMALL, callback=seen.append, sampler=sampler, every_s=0)
@@ -352,7 +354,8 @@ def test_the_command_formats_a_folder_of_midi_first(data, command, tmp_path):
     save_checkpoint(tmp_path / 'old', fresh(), TOKENS, {})
     few = tmp_path / 'few'
     few.mkdir()
-    for p in sorted((data.parent / 'midi').iterdir())[:2]: (few / p.name).write_bytes(p.read_bytes())
+    for p in sorted((data.parent / 'midi').iterdir())[:2]:
+        (few / p.name).write_bytes(p.read_bytes())
     status, out, err = command('few', '--output', 'mine', '--from', 'old', '--steps', 1, '--samples', 0,
                                '--device', 'cpu', '--set', 'threads=1')
     assert status == 0 and out == ['best checkpoint: mine/best'], err
@@ -381,10 +384,12 @@ def test_the_command_formats_a_folder_of_midi_first(data, command, tmp_path):
 def test_what_is_wrong_is_said_in_one_line_and_nothing_is_written(args, status, says, data, command,
                                                                   tmp_path):
     for name in ('empty', 'foreign', 'full'): (tmp_path / name).mkdir()
-    (tmp_path / 'foreign/songs.txt').write_text('la'); (tmp_path / 'full/thesis.txt').write_text('la')
+    (tmp_path / 'foreign/songs.txt').write_text('la')
+    (tmp_path / 'full/thesis.txt').write_text('la')
     info = json.loads((data / 'dataset.json').read_text())
     info['vocabulary']['fingerprint'] = 'f' * 16
-    (tmp_path / 'other').mkdir(); (tmp_path / 'other/dataset.json').write_text(json.dumps(info))
+    (tmp_path / 'other').mkdir()
+    (tmp_path / 'other/dataset.json').write_text(json.dumps(info))
     for p in data.glob('*.parquet'): (tmp_path / 'other' / p.name).write_bytes(p.read_bytes())
     before = sorted(str(p) for p in tmp_path.rglob('*'))
     args = [{'DATA': data, 'OTHER': 'other'}.get(a, a) for a in args]

@@ -111,7 +111,8 @@ def test_predicting_from_a_path_says_how_to_read_it(classifier):
 def test_a_damaged_or_foreign_classifier_folder_is_refused(tmp_path):
     with pytest.raises(FileNotFoundError, match='no config.json; a labeller is a folder'):
         load_labeller(tmp_path)
-    labeller = load_labeller(); labeller.save(tmp_path)
+    labeller = load_labeller()
+    labeller.save(tmp_path)
     again = load_labeller(tmp_path)
     np.testing.assert_array_equal(again.predict([piece()]), labeller.predict([piece()]))
     assert again.fingerprint == labeller.fingerprint != load_listener().fingerprint
@@ -138,24 +139,30 @@ def test_parts_add_up_to_what_was_heard():
 
 
 def test_a_change_is_heard_in_the_group_that_was_changed():
-    song = piece(repeats=4); part = lambda s: dict(zip(GROUPS, explain(s).parts))
+    song = piece(repeats=4)
+    part = lambda s: dict(zip(GROUPS, explain(s).parts))
     a = part(song)
     assert part(swap_mode(song))['mode'] < a['mode'] - .5
     low = part(song.replace(pitch=song.pitch - 12))
     assert max(GROUPS, key=lambda g: abs(low[g] - a[g])) == 'register'
-    slow = part(song.replace(tempo_bpm=song.tempo_bpm / 2)); assert slow['tempo'] < a['tempo']
+    slow = part(song.replace(tempo_bpm=song.tempo_bpm / 2))
+    assert slow['tempo'] < a['tempo']
 
 
 def test_the_curve_follows_a_change_of_mode_and_never_breaks_off():
-    song = piece(repeats=4); minor = swap_mode(song); end = song.end_tick
+    song = piece(repeats=4)
+    minor = swap_mode(song)
+    end = song.end_tick
     both = Song(*(np.r_[getattr(song, k), getattr(minor, k) + (end if k == 'onset' else 0)]
                   for k in ('onset', 'duration', 'pitch', 'velocity')))
-    why = explain(both); half = len(why.bar_valence) // 2
+    why = explain(both)
+    half = len(why.bar_valence) // 2
     assert (why.bar_valence[:half - 1].mean() > why.bar_valence[half + 1:].mean() + .03
             and np.isfinite(why.bar_valence).all())
     sparse = Song(np.arange(12) * 1920 * 3, [480] * 12, [60] * 12, [64] * 12)  # a note every third bar
     assert np.isfinite(explain(sparse).bar_parts).all() and len(explain(sparse, most=10).bar_valence) <= 10
-    with pytest.raises(ValueError, match='a song of 3 notes says nothing'): explain(first_notes(song, 3))
+    with pytest.raises(ValueError, match='a song of 3 notes says nothing'):
+        explain(first_notes(song, 3))
 
 
 # ---- fitting and measuring
@@ -185,14 +192,18 @@ def test_pre_training_and_fitting_a_judge_repeat():
     fit = lambda: fit_judge(songs, label, song, pretrain(songs, EarTraining(steps=4, width=8, layers=2,
                                                                             bf16=True)), variants=1, folds=3)
     a, b = fit(), fit()
-    np.testing.assert_array_equal(a.predict(songs), b.predict(songs)); assert a.fingerprint == b.fingerprint
+    np.testing.assert_array_equal(a.predict(songs), b.predict(songs))
+    assert a.fingerprint == b.fingerprint
 
 
 def test_cross_validation_never_asks_a_fit_about_its_own_songs():
-    rng = np.random.default_rng(0); songs, label, song = toys(); songs, song = songs * 2, song * 2
+    rng = np.random.default_rng(0)
+    songs, label, song = toys()
+    songs, song = songs * 2, song * 2
     # labels at random, the same for both clips of a song
     label = np.repeat(rng.integers(0, 2, (12, 2))[None], 2, 0).reshape(24, 2)
-    label[:2] = [[0, 0], [1, 1]]; label[12:14] = label[:2]
+    label[:2] = [[0, 0], [1, 1]]
+    label[12:14] = label[:2]
     p = cross_validate([vary(s, rng) for s in songs], label, song, variants=1, trees=20, folds=4)
     for name, q in p.items():
         assert q.shape == (24, 2) and ((0 <= q) & (q <= 1)).all() and ((q > .5) == label).mean() < .95, name

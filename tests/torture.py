@@ -56,7 +56,9 @@ def scribble(quick, tokenizer, seed, rows=32):
     """Write a few bars of a random song from random latents, conditions and settings;
     returns how many versions."""
     rng = np.random.default_rng(seed)
-    song = random_song(rng); read = readable_meter(song); tonic = int(rng.integers(12))
+    song = random_song(rng)
+    read = readable_meter(song)
+    tonic = int(rng.integers(12))
     encoded = tokenizer.encode(read, tonic)
     part = Part.of(encoded, tokenizer, read, Key(tonic, 'minor' if rng.random() < .5 else 'major', 1.),
                    max_bar_tokens=60)
@@ -123,8 +125,12 @@ def torture(jobs, say=print, passed=lambda name: None):
     the names of those that failed, and how many cases there were."""
     failed, cases, start, told = [], 0, time.monotonic(), 0.
     for k, (name, job) in enumerate(jobs):
-        try: cases += job(); passed(name)
-        except Exception: failed.append(name); say(f'FAILED {name}\n{traceback.format_exc(limit=-3)}')
+        try:
+            cases += job()
+            passed(name)
+        except Exception:
+            failed.append(name)
+            say(f'FAILED {name}\n{traceback.format_exc(limit=-3)}')
         if time.monotonic() - told > 10:
             told = time.monotonic()
             say(f'{told - start:6.0f} s  {k + 1} of {len(jobs)} jobs, {cases} cases, {len(failed)} failed, '
@@ -133,15 +139,18 @@ def torture(jobs, say=print, passed=lambda name: None):
 
 def main():
     p = argparse.ArgumentParser(description=__doc__.split('\n')[0])
-    p.add_argument('--latents', type=int, default=10_000); p.add_argument('--ids', type=int, default=10_000)
+    p.add_argument('--latents', type=int, default=10_000)
+    p.add_argument('--ids', type=int, default=10_000)
     p.add_argument('--songs', type=Path)
     p.add_argument('--first', type=int, default=100)
-    p.add_argument('--done', type=Path); p.add_argument('--model', type=Path)
+    p.add_argument('--done', type=Path)
+    p.add_argument('--model', type=Path)
     p.add_argument('--seed', type=int, default=0)
     a = p.parse_args()
     torch.set_num_threads(1)
     model = a.model or default_checkpoint()
-    net, tokenizer, _ = load_checkpoint(model); quick = QuickDecoder(net)
+    net, tokenizer, _ = load_checkpoint(model)
+    quick = QuickDecoder(net)
     jobs = ([(f'latents {s}', lambda s=s: scribble(quick, tokenizer, s))
              for s in range(a.seed, a.seed - (-a.latents // 32))]
             + [(f'ids {s}', lambda s=s: decode_anything(tokenizer, s))

@@ -70,7 +70,8 @@ def join_words(
     joined = []
     for word in words:
         last, option = joined[-1] if joined else '', _option_before(joined)
-        if last.startswith('--') and '=' not in last and _begins_negative(word): joined[-1] += f'={word}'
+        if last.startswith('--') and '=' not in last and _begins_negative(word):
+            joined[-1] += f'={word}'
         elif option in SEVERAL and SEVERAL[option](word): joined[-1] += f',{word}'
         else: joined.append(word)
     return joined

@@ -61,7 +61,8 @@ def run(args:Namespace)->int:
             return 130
     table = summary(rows)
     print(table[[column for column in table if not column.endswith('_labeller')]].to_string())
-    for name, reason in rows.attrs['skipped']: print(one_line(f'left out: {name}: {reason}'), file=sys.stderr)
+    for name, reason in rows.attrs['skipped']:
+        print(one_line(f'left out: {name}: {reason}'), file=sys.stderr)
     print(args.output / 'report.html')
     return 0
 

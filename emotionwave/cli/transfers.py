@@ -146,13 +146,15 @@ def _file_places(args):
 
 def _check_place(place, args):
     "Refuse a place that is no MIDI file, or where something would be lost."
-    if place.is_dir(): raise ValueError(f'{place}: a directory; give --output a file name that ends in .mid')
+    if place.is_dir():
+        raise ValueError(f'{place}: a directory; give --output a file name that ends in .mid')
     if place.suffix.lower() not in MIDI:
         raise ValueError(f'{place}: a version is a MIDI file; give --output a name that ends in .mid')
     if not place.exists(): return
     if args.input.exists() and place.samefile(args.input):
         raise ValueError(f'{place}: is the input, which would be lost; give --output another name')
-    if not args.output: raise FileExistsError(f'{place}: exists already; say with --output where to write')
+    if not args.output:
+        raise FileExistsError(f'{place}: exists already; say with --output where to write')
 
 
 # ---- what is said
@@ -185,7 +187,8 @@ def _as_json(args, result, place):
 
 def _transfer_folder(args):
     out = args.output or Path(f'{args.input.resolve().name}_versions')
-    if is_midi(out): raise ValueError(f'{args.input}: a directory; --output must then be a folder, got {out}')
+    if is_midi(out):
+        raise ValueError(f'{args.input}: a directory; --output must then be a folder, got {out}')
     need_writable(out, make=True)
     files = _inputs(args.input, out)
     say = partial(print, file=sys.stderr) if args.json else print           # JSON stands alone on stdout

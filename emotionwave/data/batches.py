@@ -61,7 +61,8 @@ class TrainConfig:
     def __post_init__(self):
         for field in fields(self):
             value = getattr(self, field.name)
-            if value is not None or field.default is not None: self._check(field.name, value, field.type)
+            if value is not None or field.default is not None:
+                self._check(field.name, value, field.type)
         for name in ('steps', 'batch_tokens', 'threads'):
             value = getattr(self, name)
             if value < 1: raise ValueError(f'{name} must be at least 1, got {value}')
@@ -73,7 +74,8 @@ class TrainConfig:
             raise ValueError(f'{name} must be {said}, got {value!r}')
         if value < 0: raise ValueError(f'{name} must not be negative, got {value}')
         if not value < float('inf'): raise ValueError(f'{name} must be finite, got {value}')
-        if name in _SHARES and value > 1: raise ValueError(f'{name} is a share from 0 to 1, got {value}')
+        if name in _SHARES and value > 1:
+            raise ValueError(f'{name} is a share from 0 to 1, got {value}')
 
 # %% ../../nbs/146_data.batches.ipynb #00000009
 GENRES = ('pop', 'game', 'classical', 'jazz')  # classes of the genre condition

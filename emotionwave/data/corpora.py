@@ -87,7 +87,8 @@ def _maestro(here):
     rows = csv_rows(here.path / table) if table else []
     if not rows: return None
     lost = {'canonical_composer', 'canonical_title', 'split', 'midi_filename'} - rows[0][1].keys()
-    if lost: raise ValueError(f"{here.path / table}: no column {', '.join(sorted(lost))}; fetch it again")
+    if lost:
+        raise ValueError(f"{here.path / table}: no column {', '.join(sorted(lost))}; fetch it again")
     files = []
     for _, row in rows:
         path = here.path / row['midi_filename']
@@ -114,7 +115,8 @@ def _pop1k7(here):
     for top in [here.path / n for n in stages if n in here.dirs] + [here.path]:
         parts = [n for n in (here if top == here.path else look(top)).dirs if re.fullmatch(r'src_\d{3}', n)]
         names = [f'{part}/{n}' for part in parts for n in look(top / part).midi]
-        if names: return [File(top / n, 'Pop1K7', n, n.rpartition('.')[0], grid='score') for n in names]
+        if names:
+            return [File(top / n, 'Pop1K7', n, n.rpartition('.')[0], grid='score') for n in names]
 
 # %% ../../nbs/140_data.corpora.ipynb #00000014
 _composers = set('Bach Balakirev Beethoven Brahms Chopin Debussy Glinka Haydn Liszt Mozart Prokofiev '
@@ -160,7 +162,8 @@ def _recording(path):
 def _pijama(here):
     at = here.path.resolve()
     named_so = re.fullmatch(r'midi(_kong|_hawthorne)?|pijama', at.name, re.I)
-    if 'pijama.csv' not in here.files and not ({'studio', 'live'} <= set(here.dirs) and named_so): return None
+    if 'pijama.csv' not in here.files and not ({'studio', 'live'} <= set(here.dirs) and named_so):
+        return None
     tables, sides = [up / 'pijama.csv' for up in [at, *list(at.parents)[:2]]], {}
     for _, row in csv_rows(next((t for t in tables if t.is_file()), tables[0])):
         sides[_recording(row.get('midi_filepath') or row.get('midi', ''))] = _sides.get(row.get('split'))
@@ -241,7 +244,8 @@ def _piece_of(part, path):
     return re.sub(r'_\d+$', '', path.stem) if part == _PHRASES else path.stem
 
 def _vgmidi(here):
-    if 'vgmidi_labelled.csv' not in here.files and not {'labelled', 'unlabelled'} <= set(here.dirs): return
+    if 'vgmidi_labelled.csv' not in here.files and not {'labelled', 'unlabelled'} <= set(here.dirs):
+        return
     parts = [part for part in (_PHRASES, _PIECES, _OTHERS) if (here.path / part).is_dir()]
     found = [(part, path) for part in parts for path in midi_below(here.path / part)]
     labelled = sorted({_piece_of(*f) for f in found if f[0] != _OTHERS})
@@ -341,7 +345,8 @@ def _labelled(folder, files):
             else: lost.append(f'line {line}: {row[which]!r}')
             continue
         path = found[0].path
-        if path in said: wrong.append(f'line {line}: {row[which]!r} was in line {said[path][0]} already')
+        if path in said:
+            wrong.append(f'line {line}: {row[which]!r} was in line {said[path][0]} already')
         new, more = _checked_row(line, row)
         wrong += more
         new |= {k: values[line] for k, values in heard.items() if line in values}
@@ -431,7 +436,8 @@ def _usual_gap(down):
 
 def _marked_beats(path):
     "Beats (B,) in seconds and which of them start a bar (B,), from a POP909 file."
-    try: second, simple, quadruple = np.array([float(x) for x in path.read_bytes().split()]).reshape(-1, 3).T
+    try:
+        second, simple, quadruple = np.array([float(x) for x in path.read_bytes().split()]).reshape(-1, 3).T
     except ValueError:
         raise ValueError(f'{path.name}: not a file of beats: three numbers a line are needed '
                          '(second, bar of two or three, bar of four)') from None
@@ -443,7 +449,8 @@ def read_file(
 )->Song:  # on the bars and grid that its corpus knows
     "Read a corpus's file."
     song = read_song(file.path)
-    if file.beats is not None and file.beats.is_file(): song = on_beats(song, *_marked_beats(file.beats))
+    if file.beats is not None and file.beats.is_file():
+        song = on_beats(song, *_marked_beats(file.beats))
     tick, num, den = song.meter_tick, song.meter_num, song.meter_den
     new = np.append(True, (num[1:] != num[:-1]) | (den[1:] != den[:-1])) if len(num) > 1 else np.ones(1, bool)
     said_again = {} if new.all() else dict(meter_tick=tick[new], meter_num=num[new], meter_den=den[new])

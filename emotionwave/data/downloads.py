@@ -135,7 +135,8 @@ def _fetch_once(url, part, progress, timeout_s):
             while chunk := source.read(1 << 16):
                 f.write(chunk)
                 have += len(chunk)
-                if have > _MOST_BYTES: raise ValueError(f'{url}: longer than any of the corpora; stopped')
+                if have > _MOST_BYTES:
+                    raise ValueError(f'{url}: longer than any of the corpora; stopped')
                 if progress: progress(have, answer.total)
         if answer.total is not None and have != answer.total:
             raise ConnectionError(f'the line broke after {have} of {answer.total} bytes')
@@ -153,7 +154,8 @@ def _trouble(error, url, part):
     error.close()
     why, pause = f'the server says {error.code} {error.reason}', error.headers.get('Retry-After', '')
     if error.code == 416: _drop(part)  # it is shorter by now
-    elif error.code not in _PASSING: raise ConnectionError(f'{url}: {why}; it may have moved') from None
+    elif error.code not in _PASSING:
+        raise ConnectionError(f'{url}: {why}; it may have moved') from None
     return why, int(pause) if pause.isdigit() else 0
 
 def _fetch(
@@ -270,7 +272,8 @@ def source_of(
 )->Source:
     "Find a public corpus by its name."
     found = next((s for s in sources.values() if s.name.lower() == name.lower()), None)
-    if found is None: raise ValueError(f"no corpus {name} to download; there are {', '.join(sources)}")
+    if found is None:
+        raise ValueError(f"no corpus {name} to download; there are {', '.join(sources)}")
     return found
 
 def _digest(path, kind):
@@ -284,7 +287,8 @@ def _recorded(url, timeout_s):
     "The checksum that Zenodo's record of a file says."
     from urllib.error import URLError
     try:
-        with _open(url, timeout_s, Accept='application/json') as answer: text = answer.read(1 << 20).decode()
+        with _open(url, timeout_s, Accept='application/json') as answer:
+            text = answer.read(1 << 20).decode()
         return re.search(r'"checksum"\s*:\s*"(md5:[0-9a-f]{32})"', text)[1]
     except (URLError, TypeError, TimeoutError, UnicodeDecodeError) as e:
         raise ConnectionError(f"{url}: the record's checksum could not be read ({e}); "
@@ -345,7 +349,8 @@ def download(
         raise ValueError(f'{made}: is there, and was not made by download; move it, or choose another folder')
     folder.mkdir(parents=True, exist_ok=True)
     _fetch_checked(source, part, progress, line)
-    for left in folder.glob(f'.{source.name}.*'): shutil.rmtree(left, ignore_errors=True)  # of a killed run
+    for left in folder.glob(f'.{source.name}.*'):
+        shutil.rmtree(left, ignore_errors=True)  # of a killed run
     new = Path(tempfile.mkdtemp(prefix=f'.{source.name}.', dir=folder))
     try:
         _unpack_all(source, part, new, line)

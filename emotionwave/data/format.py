@@ -25,7 +25,8 @@ from .shards import Report, add_up, sha1_of, shard_info, vocabulary_facts, write
 # %% ../../nbs/145_data.format.ipynb #00000007
 def _identity(labeller):
     "What tells one labeller from another: its `fingerprint`, else a hash of its weights; None for None."
-    if labeller is None or hasattr(labeller, 'fingerprint'): return labeller and labeller.fingerprint
+    if labeller is None or hasattr(labeller, 'fingerprint'):
+        return labeller and labeller.fingerprint
     weights = {}
     for name, value in getattr(labeller, 'weights', {}).items():
         weights[name] = hashlib.sha1(np.ascontiguousarray(value).tobytes()).hexdigest()
@@ -112,7 +113,8 @@ def _run_on_dask(work, jobs, workers, scheduler):
 
 def _engine(name, workers, scheduler):
     "Choose how jobs are run: a function of work and jobs."
-    if name not in ('processes', 'dask'): raise ValueError(f"engine is 'processes' or 'dask', got {name!r}")
+    if name not in ('processes', 'dask'):
+        raise ValueError(f"engine is 'processes' or 'dask', got {name!r}")
     if scheduler and name != 'dask':
         raise ValueError(f"a scheduler is dask's; pass engine='dask' with scheduler {scheduler!r}")
     if name == 'processes': return partial(run_jobs, workers=workers)
@@ -148,7 +150,8 @@ def _sketch_all(files, folder, run, progress):
         done += len(part)
         if progress: progress(done, len(files), 'comparing')
     for name, _, _ in parts:
-        with np.load(folder / name) as z: sketches += np.split(z['sketch'], np.cumsum(z['size'])[:-1])
+        with np.load(folder / name) as z:
+            sketches += np.split(z['sketch'], np.cumsum(z['size'])[:-1])
     return sketches
 
 def _compare(files, output, run, progress):
@@ -170,7 +173,8 @@ def _compare(files, output, run, progress):
 # %% ../../nbs/145_data.format.ipynb #0000000e
 def _clear(output):
     "Make the output folder ready: refuse foreign Parquet, remove what a killed run left half-written."
-    if output.exists() and not output.is_dir(): raise ValueError(f'{output}: a file is there; name a folder')
+    if output.exists() and not output.is_dir():
+        raise ValueError(f'{output}: a file is there; name a folder')
     output.mkdir(parents=True, exist_ok=True)
     for p in output.glob('*.parquet'):
         if re.fullmatch(r'.+-\d{4,}\.parquet', p.name) or shard_info(p) is not None: continue
@@ -190,7 +194,8 @@ def _write_missing(shards, output, files, run, write, progress):
         info = shard_info(output / name)
         if info and info['fingerprint'] == fingerprint: infos[name] = info
     todo, done = [s for s in shards if s[0] not in infos], sum(info['files'] for info in infos.values())
-    if todo: (output / 'dataset.json').unlink(missing_ok=True)  # until all is there, it is unfinished
+    if todo:
+        (output / 'dataset.json').unlink(missing_ok=True)  # until all is there, it is unfinished
     if progress: progress(done, len(files), 'formatting')
     for (name, part, *_), info in run(write, todo):
         infos[name], done = info, done + len(part)

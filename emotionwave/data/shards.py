@@ -361,7 +361,8 @@ def load_dataset(
         if len(table) != rows:
             raise ValueError(f'{path}: {len(table)} rows, dataset.json says {rows}; '
                              'delete it and run format_corpora again')
-        for column, values in wanted.items(): table = table.filter(pc.is_in(table[column], pa.array(values)))
+        for column, values in wanted.items():
+            table = table.filter(pc.is_in(table[column], pa.array(values)))
         tables.append(table)
     table = pa.concat_tables(tables)
     return (table.select(columns) if columns else table).to_pandas()

@@ -79,7 +79,8 @@ def alike(
     window:int=32,                  # of many songs that share a hash, each is held against so many
 )->np.ndarray:                      # (P,) with fields i, j and similarity; i < j, in rising order
     "Find the pairs of songs that share more melody than chance gives."
-    if not 0 < threshold <= 1: raise ValueError(f'threshold must be above 0 and up to 1, got {threshold}')
+    if not 0 < threshold <= 1:
+        raise ValueError(f'threshold must be above 0 and up to 1, got {threshold}')
     same = {}  # songs by their sketch
     for i, s in enumerate(sketches):
         if len(s): same.setdefault(np.ascontiguousarray(s, np.uint64).tobytes(), []).append(i)

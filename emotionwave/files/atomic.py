@@ -17,19 +17,26 @@ def write_atomic(
     "Write a file so that it is there whole or not at all."
     path = Path(path)
     if path.is_dir(): raise IsADirectoryError(f'{path}: a directory; give a file name')
-    if not path.parent.is_dir(): raise FileNotFoundError(f'{path.parent}: no such folder; make it first')
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f'{path.parent}: no such folder; make it first')
     # a device or a pipe, which must not be replaced
-    if path.exists() and not path.is_file(): path.write_bytes(data); return
+    if path.exists() and not path.is_file():
+        path.write_bytes(data)
+        return
     path = Path(os.path.realpath(path))                                       # a link stays a link
     # beside it, so that replacing is one step; short, whatever the name
     temp = path.with_name(f'.{secrets.token_hex(8)}.tmp')
     try:
-        with open(temp, 'xb') as f: f.write(data); f.flush(); os.fsync(f.fileno())
+        with open(temp, 'xb') as f:
+            f.write(data)
+            f.flush()
+            os.fsync(f.fileno())
         if path.exists(): os.chmod(temp, stat.S_IMODE(path.stat().st_mode))
         os.replace(temp, path)
     except BaseException as e:  # a full disk, or Ctrl-C: nothing stays behind
         temp.unlink(missing_ok=True)
-        if isinstance(e, OSError) and e.errno: raise type(e)(e.errno, e.strerror, str(path)) from None
+        if isinstance(e, OSError) and e.errno:
+            raise type(e)(e.errno, e.strerror, str(path)) from None
         raise
     if os.name == 'posix':  # the name, too, should survive a power cut
         folder = os.open(path.parent, os.O_RDONLY)

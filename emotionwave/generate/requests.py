@@ -196,7 +196,8 @@ class KeptNotes(Rule):
         at = next.due_position[r]
         next.positions[r, at + 1:] = False
         sooner = 0 <= next.following[r] < at
-        if next.kind[r] != POSITION and not sooner: next.aim[r] = self.lines.ids.positions.start + at
+        if next.kind[r] != POSITION and not sooner:
+            next.aim[r] = self.lines.ids.positions.start + at
 
 # %% ../../nbs/186_generate.requests.ipynb #00000010
 SWITCHES = {  # rules that `without` switches off; `foreign` and `steady` are parts of `anchor`
@@ -230,6 +231,7 @@ def rules_of(
     if len(keep.notes): rules.append(KeptApart(closed=full is None))
     if keep.may is not None: rules.append(KeptHarmony())
     if not busy: rules.append(KeptRhythm() if 'rhythm' in keep.names else EveryStroke())
-    if not busy and not full: rules.append(AsMany())  # after all that forbids pitches: it counts what is left
+    if not busy and not full:
+        rules.append(AsMany())  # after all that forbids pitches: it counts what is left
     if len(keep.key): rules.append(KeptNotes())
     return [rule for rule in rules if rule.name not in without]

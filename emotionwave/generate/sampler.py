@@ -145,7 +145,9 @@ class Chances:
     def _forbid(self, next, rules, likely):
         "Let rules forbid, and note which of them forbade something likely."
         for rule in rules:
-            if rule.name in self.applied: rule.forbid(next); continue
+            if rule.name in self.applied:
+                rule.forbid(next)
+                continue
             before = next.allowed.copy()
             rule.forbid(next)
             if (before & ~next.allowed & likely).any(): self.applied.add(rule.name)

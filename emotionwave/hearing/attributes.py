@@ -176,14 +176,16 @@ def _triads(cell, room):
     size[np.cumsum(room)[:-1] // 4 - 1] = 0                                    # a window of two pieces
     some = np.flatnonzero(size)
     piece = np.repeat(np.arange(P), room // 4)[some]
-    count = np.bincount(piece, minlength=P); first = _offsets(count)
+    count = np.bincount(piece, minlength=P)
+    first = _offsets(count)
     # whole numbers, so that equal chords are equal whatever the order of their sum
     window = np.rint(window.take(some, 1) * (2**22 / size[some]))
     window = np.concatenate([window, window[:8]])  # and once more the lowest, for roots near the top
     best, root, roots = (np.empty((len(_TRIADS), len(some)), np.float32), [],
                          np.arange(12, dtype=np.uint8)[:, None])
     for i, (third, fifth) in enumerate(_TRIADS.values()):
-        score = window[:12] + window[third:third + 12]; score += window[fifth:fifth + 12]
+        score = window[:12] + window[third:third + 12]
+        score += window[fifth:fifth + 12]
         score.max(0, out=best[i])
         if i < 2: root.append(np.where(score == best[i], roots, np.uint8(12)).min(0))
     top, kind = best.max(0), np.full(len(some), len(_TRIADS) - 1)
@@ -247,7 +249,8 @@ def _register(n, tonic, strokes):
     deep = np.minimum(gap, 2) * (low <= ranked(35 * last // 100)[piece])  # s that a low stroke counts as bass
     bass = np.bincount(piece * 12 + (low - tonic[piece]) % 12, deep, P * 12).reshape(P, 12)
     bass /= np.maximum(bass.sum(1, keepdims=True), 1e-9)
-    move = np.abs(np.diff(top, prepend=0)); move[first] = 0
+    move = np.abs(np.diff(top, prepend=0))
+    move[first] = 0
     moves, steps = _sum((move > 0).astype(np.int64), first), np.maximum(count - 1, 1)
     tenth, rest = ranked(last // 10), last % 10 / 10
     return {'bass_tonic': bass[:, 0], 'bass_dominant': bass[:, 7], 'bass_sixth': bass[:, 8] + bass[:, 9],

@@ -73,26 +73,33 @@ def track_beats(
 )->list:               # of (B,) int64, frames of the beats of each song
     "Find the most likely beats of a batch of songs."
     B, D, L = len(logits), len(INTERVALS), int(INTERVALS[-1]) + 1
-    length = np.array([len(x) for x in logits]); T = int(length.max())
+    length = np.array([len(x) for x in logits])
+    T = int(length.max())
     act = np.zeros((T, B), np.float32)
     for b, x in enumerate(logits): act[:len(x), b] = gain * x + each
     cost = (change * np.log(INTERVALS)).astype(np.float32)[:, None]          # (D, 1)
     ring = np.full((L, D, B), -1e9, np.float32)  # what arrives at each of the next frames
     S, rows, later = np.empty((T, D, B), np.float32), np.arange(D), (np.arange(L)[:, None] + INTERVALS) % L
     # best previous interval among the shorter, among the longer
-    up, down = np.empty((2, D, B), np.float32); back = down[::-1]
+    up, down = np.empty((2, D, B), np.float32)
+    back = down[::-1]
     for t in range(T):
         s, arrive = S[t], ring[t % L]
         if t < start: np.maximum(arrive, 0, out=arrive)
         np.add(arrive, act[t], out=s)
-        np.add(s, cost, out=up); np.maximum.accumulate(up, 0, out=up); up -= cost
-        np.subtract(s, cost, out=down); np.maximum.accumulate(back, 0, out=back); down += cost
+        np.add(s, cost, out=up)
+        np.maximum.accumulate(up, 0, out=up)
+        up -= cost
+        np.subtract(s, cost, out=down)
+        np.maximum.accumulate(back, 0, out=back)
+        down += cost
         np.maximum(up, down, out=up)
         ring[later[t % L], rows] = np.maximum(up, s.max(0) - jump, out=up)
     out, t, d = [[] for _ in range(B)], np.empty(B, np.int64), np.empty(B, np.int64)
     for b in range(B):  # the last beat is within the longest interval of the end
         lo = max(length[b] - L + 1, 0)
-        t[b], d[b] = np.unravel_index(S[lo:length[b], :, b].argmax(), (length[b] - lo, D)); t[b] += lo
+        t[b], d[b] = np.unravel_index(S[lo:length[b], :, b].argmax(), (length[b] - lo, D))
+        t[b] += lo
     live, cost = np.arange(B), cost[:, 0]
     while len(live):
         for b in live: out[b].append(int(t[b]))
@@ -116,8 +123,11 @@ def track_bars(
     n, B = np.array([len(o) for o in odds]), len(odds)
     x = np.zeros((n.max(), B), np.float32)
     for b, o in enumerate(odds): x[:len(o), b] = gain * o + each
-    stay = -np.logaddexp(0, x).astype(np.float32); down = stay + x           # log-probabilities
-    ends = np.cumsum(METERS) - 1; heads = ends - METERS + 1; K = sum(METERS)
+    stay = -np.logaddexp(0, x).astype(np.float32)
+    down = stay + x           # log-probabilities
+    ends = np.cumsum(METERS) - 1
+    heads = ends - METERS + 1
+    K = sum(METERS)
     is_head = np.isin(np.arange(K), heads)
     price = np.where(np.arange(K) == heads[0], two, 0).astype(np.float32)
     back, s = np.zeros((n.max(), B, K), np.int8), np.zeros((B, K), np.float32)
@@ -125,15 +135,20 @@ def track_bars(
     for i in range(n.max()):
         if i:
             back[i] = np.arange(K) - 1
-            end = s[:, ends]; top = end.argmax(1)
+            end = s[:, ends]
+            top = end.argmax(1)
             turn = end[np.arange(B), top][:, None] - change
-            s = np.roll(s, 1, 1); s[:, heads] = np.maximum(end, turn)
+            s = np.roll(s, 1, 1)
+            s[:, heads] = np.maximum(end, turn)
             back[i][:, heads] = np.where(end >= turn, ends, ends[top][:, None])
-        s = s + np.where(is_head, down[i][:, None], stay[i][:, None]) - price; score[i] = s
+        s = s + np.where(is_head, down[i][:, None], stay[i][:, None]) - price
+        score[i] = s
     out = []
     for b in range(B):
         k, hit = int(score[n[b] - 1, b].argmax()), np.zeros(n[b], bool)
-        for i in range(n[b] - 1, -1, -1): hit[i] = is_head[k]; k = int(back[i, b, k])
+        for i in range(n[b] - 1, -1, -1):
+            hit[i] = is_head[k]
+            k = int(back[i, b, k])
         out.append(hit)
     return out
 

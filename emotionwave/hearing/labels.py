@@ -165,7 +165,8 @@ def label_dataset(
     done = dict(shards=len(about['shards']), labelled=0, kept=0, skipped=0)
     try:
         for i, name in enumerate(about['shards']):
-            if _shard_info(folder / name).get('labelled_by') == labeller.fingerprint: done['skipped'] += 1
+            if _shard_info(folder / name).get('labelled_by') == labeller.fingerprint:
+                done['skipped'] += 1
             else:
                 heard, kept = _label_shard(folder / name, labeller, tokenizer, is_relative)
                 done['labelled'] += heard

@@ -20,7 +20,8 @@ from ..networks.vae import condition_slice, EmotionVAE, ModelConfig
 def _classes(name):
     "Sizes and network of the name in a checkpoint; ours has none."
     if name is None: return ModelConfig, EmotionVAE
-    if name != 'paper': raise ValueError(f'network {name!r} is not known to this version; update emotionwave')
+    if name != 'paper':
+        raise ValueError(f'network {name!r} is not known to this version; update emotionwave')
     from emotionwave.networks.paper import PaperConfig, PaperVAE
     return PaperConfig, PaperVAE
 
@@ -115,7 +116,8 @@ def checkpoint_id(
     folder,            # as given to `save_checkpoint`
 )->tuple:              # its folder, and numbers that are others once another was saved there
     "Tell a checkpoint from any that was saved before or after it, in its place or elsewhere."
-    folder = find_checkpoint(folder); file = (folder / 'model.safetensors').stat()
+    folder = find_checkpoint(folder)
+    file = (folder / 'model.safetensors').stat()
     return str(folder), file.st_ino, file.st_mtime_ns
 
 def default_checkpoint():

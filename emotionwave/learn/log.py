@@ -72,7 +72,8 @@ def _panel(ax, rows, name, unit):
     "Draw one figure of a log."
     step, y = (np.array([r.get(k, np.nan) for r in rows]) for k in ('step', name))
     ax.plot(step, y, lw=.4, alpha=.5, color='tab:blue')
-    if len(y): ax.plot(step, _smooth(y, max(len(y) // 50, 1)), color='tab:blue', label='learnt from')
+    if len(y):
+        ax.plot(step, _smooth(y, max(len(y) // 50, 1)), color='tab:blue', label='learnt from')
     held_out = [(r['step'], r[f'valid_{name}']) for r in rows if f'valid_{name}' in r]
     if held_out: ax.plot(*zip(*held_out), 'o-', ms=3, color='tab:orange', label='held out')
     ax.set(xlabel='step', ylabel=unit, title=name)

@@ -128,7 +128,8 @@ class Run:
         self.net.load_state_dict(load_file(folder / 'model.safetensors'))
         self.step, self.spent_s, self.saved = facts['step'], facts['seconds'], facts['step']
         lowest = [facts[self._lowest]]
-        try: lowest.append(read_facts(self.best)[self._lowest])      # it may be of a later step than `last`
+        try:
+            lowest.append(read_facts(self.best)[self._lowest])      # it may be of a later step than `last`
         except FileNotFoundError: pass
         self.lowest = min((x for x in lowest if x is not None), default=math.inf)
         if not self.step: return
@@ -268,7 +269,8 @@ def _after(run, row, callback, clock, save):
     "What the first process does after a step: measure and save if it is due, log, tell."
     measured = run.measure() if save else {}
     row.update(measured)
-    if run.log: run.log.add(row)                         # first: a row too many goes when the run goes on
+    if run.log:
+        run.log.add(row)                         # first: a row too many goes when the run goes on
     if save and run.place.output:
         run.save(clock.spent(), measured)
         _follow_up(run, row)

@@ -75,7 +75,8 @@ def join(
     if world > 1 and not dist.is_initialized():
         dist.init_process_group('nccl' if device.startswith('cuda') else 'gloo')
         atexit.register(_leave)
-    if device.startswith('cuda'): torch.cuda.set_device(torch.device(device) if ':' in device else 0)
+    if device.startswith('cuda'):
+        torch.cuda.set_device(torch.device(device) if ':' in device else 0)
     return Processes(dist.get_rank(), world) if world > 1 else ALONE, torch.device(device)
 
 def _leave():

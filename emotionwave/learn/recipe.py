@@ -34,7 +34,8 @@ class Settings:
             if value < 1: raise ValueError(f'{name} must be at least 1, got {value}')
         for name in ('lr', 'clip'):
             value = getattr(self, name)
-            if not 0 <= value < math.inf: raise ValueError(f'{name} must be a number from 0 up, got {value}')
+            if not 0 <= value < math.inf:
+                raise ValueError(f'{name} must be a number from 0 up, got {value}')
 
 # %% ../../nbs/064_learn.recipe.ipynb #03d58030
 FREE = ('steps', 'threads')    # settings that may change when a run goes on
@@ -53,7 +54,8 @@ def unchanged(
     other = []
     for field in fields(old):
         a, b = getattr(old, field.name), getattr(new, field.name)
-        if a != b and b is not None and field.name not in FREE: other.append(f'{field.name} {a}, not {b}')
+        if a != b and b is not None and field.name not in FREE:
+            other.append(f'{field.name} {a}, not {b}')
     if not other: return
     listed = '; '.join(other[:3]) + (' ...' if len(other) > 3 else '')
     raise ValueError(f'{where}: was begun with other sizes or settings ({listed}); '

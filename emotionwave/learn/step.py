@@ -60,7 +60,8 @@ def in_precision(
 ):                     # function that runs the network
     "Run a network in some precision."
     def forward(*args, **kwargs):
-        with torch.autocast(device, torch.bfloat16, enabled=bool(bf16)): return model(*args, **kwargs)
+        with torch.autocast(device, torch.bfloat16, enabled=bool(bf16)):
+            return model(*args, **kwargs)
     return forward
 
 def _device_of(batch): return next(iter(batch.values())).device

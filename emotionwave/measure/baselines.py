@@ -36,7 +36,8 @@ def _inner(song):
     "Which notes (N,) have another above and another below them that are struck at the same tick."
     strokes, at = np.unique(song.onset, return_inverse=True)
     low, high = np.full(len(strokes), 128), np.full(len(strokes), -1)
-    np.minimum.at(low, at, song.pitch); np.maximum.at(high, at, song.pitch)
+    np.minimum.at(low, at, song.pitch)
+    np.maximum.at(high, at, song.pitch)
     return (song.pitch > low[at]) & (song.pitch < high[at])
 
 def full_rule(
@@ -61,7 +62,8 @@ def lay_on_bars(
     song:Song,         # whose bars, tempos and meters are taken
 )->Song:               # bar k of `other` fills bar k of `song`; its further bars are left out
     "Lay one piece's notes on another's bars."
-    old, new = other.bar_ticks(), song.bar_ticks(); bars = min(len(old), len(new)) - 1
+    old, new = other.bar_ticks(), song.bar_ticks()
+    bars = min(len(old), len(new)) - 1
     keep = other.onset < old[bars]
     bar = np.searchsorted(old, other.onset[keep], 'right') - 1
     ratio = (np.diff(new)[bar] / np.diff(old)[bar])
@@ -76,7 +78,8 @@ class OtherSong:
         pool,          # list of `Song`s, at least two
         seed:int=0,
     ):
-        if len(pool) < 2: raise ValueError(f'another song needs a pool of at least 2, got {len(pool)}')
+        if len(pool) < 2:
+            raise ValueError(f'another song needs a pool of at least 2, got {len(pool)}')
         self.pool, self.seed = list(pool), seed
 
     def seeded(self, seed): return OtherSong(self.pool, seed)

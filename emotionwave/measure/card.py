@@ -37,7 +37,8 @@ def shipped_figures(
     import pandas as pd
     report, out = _shipped(folder), {}
     table, songs = report['summary'], report.get('songs_by_method', {})
-    if len(set(songs.values())) > 1: out['songs'] = songs                     # some are measured on fewer
+    if len(set(songs.values())) > 1:
+        out['songs'] = songs                     # some are measured on fewer
     for column, name in _FIGURES.items():
         if not any(column in row for row in table.values()): continue
         out[name] = {m: _with_interval(row[column]) if column in row else '' for m, row in table.items()}
@@ -50,7 +51,8 @@ def shipped_control(
     import pandas as pd
     out = {}
     for method, figures in _shipped(folder)['control'].items():
-        if method.endswith(' classes'): out[method] = {k: _with_interval(v) for k, v in figures.items()}
+        if method.endswith(' classes'):
+            out[method] = {k: _with_interval(v) for k, v in figures.items()}
     return pd.DataFrame(out).T
 
 def ship_report(

@@ -64,7 +64,8 @@ def midi_files(
         name = path.relative_to(folder)
         corpus = name.parts[0] if len(name.parts) > 1 else folder.resolve().name
         out.append(File(path, corpus, name.as_posix(), name.with_suffix('').as_posix()))
-    if not out: raise ValueError(f'{folder}: no .mid files in it or below; give a folder that has some')
+    if not out:
+        raise ValueError(f'{folder}: no .mid files in it or below; give a folder that has some')
     return out
 
 # %% ../../nbs/237_measure.evaluation.ipynb #0000000a
@@ -129,7 +130,8 @@ class Pace:
     )->float:
         "Estimate how long a song takes in one process."
         a_note = self.usual + self.model * sum(map(other_strength, methods))
-        if close: a_note += self.usual * (SEEDS - 1) + self.model * ONE_CANDIDATE * (1 + CLASS_SHIFTS)
+        if close:
+            a_note += self.usual * (SEEDS - 1) + self.model * ONE_CANDIDATE * (1 + CLASS_SHIFTS)
         return a_note * len(song)
 
 # %% ../../nbs/237_measure.evaluation.ipynb #00000012
@@ -220,7 +222,8 @@ def _files_of(songs, output, most, bars, workers):
         raise ValueError(f'most, bars and workers must be at least 1, got {most}, {bars} and {workers}')
     if output.is_file(): raise ValueError(f'{output}: a file; give a folder for the report')
     files = list(songs) if isinstance(songs, (list, tuple)) else midi_files(songs)
-    if not files: raise ValueError('no songs; give a folder of MIDI files or a list of at least one')
+    if not files:
+        raise ValueError('no songs; give a folder of MIDI files or a list of at least one')
     return [files[i] for i in sorted(_spread_evenly(most, len(files)))]
 
 def _facts(methods):
@@ -294,14 +297,16 @@ def held_out_files(
     split:str='test',  # "test", or "valid" for songs to choose settings by; EMOPIA's `val.csv` counts as test
 )->list:               # of `corpora.File`, one file a song, sorted by corpus and name
     "List songs that the default model was not trained on."
-    if split not in ('test', 'valid'): raise ValueError(f'split is "test" or "valid", got {split!r}')
+    if split not in ('test', 'valid'):
+        raise ValueError(f'split is "test" or "valid", got {split!r}')
     files, out = [f for f in corpus_files(data_dir) if f.corpus in corpora], []
     labelled = {f.song for f in files if f.corpus == 'VGMIDI' and f.name.startswith('labelled/')}
     for corpus in sorted(corpora):
         mine = {}
         for f in files:
             judged = corpus == 'VGMIDI' and f.song in labelled
-            if f.corpus == corpus and _side(f) == split and not judged: mine.setdefault(f.song, []).append(f)
+            if f.corpus == corpus and _side(f) == split and not judged:
+                mine.setdefault(f.song, []).append(f)
         rng = np.random.default_rng([seed, zlib.crc32(corpus.encode())])
         draws = zip(sorted(mine), rng.random(len(mine)))
         one = [mine[song][int(u * len(mine[song]))] for song, u in draws]      # of several files of a song

@@ -147,7 +147,8 @@ def judge_song(
     if not close: return rows, [], made
     for k, (name, method) in enumerate(methods.items()):
         if other_strength(name): continue
-        for row, unlike in zip(rows[2 * k:], diversity(method, song, pairs[name])): row['diversity'] = unlike
+        for row, unlike in zip(rows[2 * k:], diversity(method, song, pairs[name])):
+            row['diversity'] = unlike
     return rows, _asked_rows(song, methods.get('model')), made
 
 def _wishes(song):

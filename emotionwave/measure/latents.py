@@ -131,7 +131,8 @@ def note_summary(
 )->np.ndarray:         # (B, 19) figures of each fragment
     "Describe fragments for a probe."
     # shares of the 12 pitch classes; mean and spread of pitch, velocity and duration index; notes a bar
-    notes = np.asarray(notes); there = notes[..., 0] >= 0                     # (B, N)
+    notes = np.asarray(notes)
+    there = notes[..., 0] >= 0                     # (B, N)
     count, length = there.sum(1).clip(1)[:, None], np.where(there, notes[..., 4] + 1., 0)
     degree = (notes[..., 2] + lowest) % 12
     share = (np.stack([(length * (degree == k)).sum(1) for k in range(12)], 1)

@@ -40,7 +40,8 @@ def song_figures(
         out[f'both{s}'] = (low[f'hit{s}'].astype(bool) & high[f'hit{s}'].astype(bool)).astype(float)
         out[f'above{s}'], out[f'gap{s}'] = (gap > 0) + .5 * (gap == 0), gap.fillna(0)
     for k in ('hit', 'moved', 'same'):
-        if k in rows: out[f'{k}_negative'], out[f'{k}_positive'] = low[k].astype(float), high[k].astype(float)
+        if k in rows:
+            out[f'{k}_negative'], out[f'{k}_positive'] = low[k].astype(float), high[k].astype(float)
     return out[[k for k in METRICS if k in out]]
 
 def _draws(songs, draws, seed):
@@ -226,7 +227,8 @@ def plot_report(
         rules = [(t[k][0], t['hit'][0]) for m, t in report['summary'].items() if m in RULES]
         low = min(t[k][0] for t in report['summary'].values()) - .08
         x = np.linspace(low, 1, 300)
-        if rules: ax.plot(x, [rule_line(rules, v) for v in x], color='tab:blue', lw=1, alpha=.5, zorder=0)
+        if rules:
+            ax.plot(x, [rule_line(rules, v) for v in x], color='tab:blue', lw=1, alpha=.5, zorder=0)
         _plot_methods(ax, report['summary'], k)
         ax.set(xlabel=k, xlim=(low - .1, 1.08), ylim=(None, 1.04))
     axes[0, 0].set_ylabel('share heard as asked for')
@@ -323,7 +325,8 @@ def _last_part(report):
     parts = ['<h2>What the columns mean</h2>' + _meanings(EXPLAINED)]
     if methods := report.get('methods'):
         said = {}
-        for m, facts in methods.items(): said[m] = ', '.join(f'{k} {v}' for k, v in facts.items()) or 'a rule'
+        for m, facts in methods.items():
+            said[m] = ', '.join(f'{k} {v}' for k, v in facts.items()) or 'a rule'
         parts.append('<h2>Methods</h2>' + _meanings(said))
     if skipped := report.get('skipped'):
         items = ''.join(f'<li>{escape(name)}: {escape(why)}</li>' for name, why in skipped)

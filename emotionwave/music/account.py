@@ -167,7 +167,8 @@ def _lengths(song, new):
     times = float(new.duration.mean() / song.duration.mean() * song.tpq / new.tpq)
     percent = round(100 * abs(times - 1))
     if times >= 2: yield Told('lengths', f'notes {times:.1f} times as long')
-    elif percent >= LONGER: yield Told('lengths', f'notes {percent} % {"longer" if times > 1 else "shorter"}')
+    elif percent >= LONGER:
+        yield Told('lengths', f'notes {percent} % {"longer" if times > 1 else "shorter"}')
 
 
 

@@ -67,7 +67,8 @@ def _roots(sounding, outside):
         # a diminished chord, with or without its seventh
         reduced = not sounding[root] and sounding[fifth] > 0 and sounding[seventh] > 0
         tones = [root, third, fifth, seventh] + [ninth] * bool(reduced)
-        if not sounding[third] or not (whole or reduced) or sounding[tones].sum() < SEVENTH * total: continue
+        if not sounding[third] or not (whole or reduced) or sounding[tones].sum() < SEVENTH * total:
+            continue
         if any(sounding[t] > 0 and t in outside for t in tones): found.append(root)
     return found
 

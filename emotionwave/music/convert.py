@@ -68,7 +68,8 @@ def _hands(programs, notes):
     tenth of them at least, and both are the same instrument; else none."""
     hands, two = [''] * len(notes), [k for k, pitch in enumerate(notes) if len(pitch)]
     sizes = [len(notes[k]) for k in two]
-    if len(two) != 2 or programs[two[0]] != programs[two[1]] or 10 * min(sizes) < sum(sizes): return hands
+    if len(two) != 2 or programs[two[0]] != programs[two[1]] or 10 * min(sizes) < sum(sizes):
+        return hands
     a, b = (notes[k].mean() for k in two)
     if a != b: hands[two[0]], hands[two[1]] = ('right', 'left') if a > b else ('left', 'right')
     return hands
@@ -218,7 +219,8 @@ def find_grid(
     if len(song) < 16 or len(song.tempo_tick) > 1: return 'score'
     off = lambda steps: np.abs(steps - np.round(steps)).mean()                # .25 is what chance gives
     step = song.onset / song.tpq * 12  # triplets and sixteenths are whole
-    if off(step) <= .2 or off(song.onset / song.tpq * 8) <= .1: return 'score'   # so are thirty-seconds
+    if off(step) <= .2 or off(song.onset / song.tpq * 8) <= .1:
+        return 'score'   # so are thirty-seconds
     # the tempo that stands in files which have none
     if abs(song.tempo_bpm[0] - 120) < .01: return 'performance'
     once = np.exp(2j * np.pi / 12 * step)

@@ -29,7 +29,8 @@ def right_hand(
     move, best, came = np.abs(border[:, None] - border) * .1, cost[0], []
     for c in cost[1:]:
         step = best[:, None] + move
-        came.append(step.argmin(0)); best = step.min(0) + c
+        came.append(step.argmin(0))
+        best = step.min(0) + c
     path = [int(best.argmin())]
     for c in reversed(came): path.append(int(c[path[-1]]))
     return song.pitch >= border[path[::-1]][group]

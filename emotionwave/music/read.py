@@ -126,7 +126,8 @@ def _places(data, jump, start, stop):
         if i > end: return None
         ends.append(i)
     places = np.frombuffer(stops, np.int32)
-    for far in reversed(levels): places = np.column_stack([places, places + far[places]]).reshape(-1)
+    for far in reversed(levels):
+        places = np.column_stack([places, places + far[places]]).reshape(-1)
     places = places[(np.diff(places, prepend=-1) > 0) & ~np.isin(places, ends)]
     return places, np.searchsorted(places, stop) - np.searchsorted(places, start), ends
 
@@ -161,7 +162,8 @@ def _walk(tracks, start):
                     i = begin
                     break
                 size, i = count(i + (kind == META_EVENT))
-                if i + size > end: wrong(f'an event says {size:,} bytes, and the track has {end - i:,} left')
+                if i + size > end:
+                    wrong(f'an event says {size:,} bytes, and the track has {end - i:,} left')
             else:
                 if kind == 0: wrong('a data byte where an event should begin')
                 size = _SIZES.get(kind >> 4, _LIVE.get(kind))
@@ -284,7 +286,8 @@ class _Said:
             bpm = 6e7 / max(int.from_bytes(data[:3], 'big'), 1) if len(data) > 2 and any(data[:3]) else 0
             self.tempos.append((track, tick, bpm))
         elif kind == SAYS_METER:
-            if len(data) > 1 and data[1] < 8: self.meters.append((track, tick, data[0], 1 << data[1]))
+            if len(data) > 1 and data[1] < 8:
+                self.meters.append((track, tick, data[0], 1 << data[1]))
         elif kind == SAYS_KEY:
             if len(data) > 1: self.keys.append((track, tick, (data[0] ^ 128) - 128, data[1]))
         elif kind == SAYS_NAME and not self.names[track] and printable(_as_text(data)):
@@ -320,7 +323,8 @@ def _unwrapped(data):
     at = 12
     while at + 8 <= len(data):
         body, size = at + 8, int.from_bytes(data[at + 4:at + 8], 'little')
-        if data[at:at + 4] == b'data' and data[body:body + 4] == b'MThd': return data[body:body + size]
+        if data[at:at + 4] == b'data' and data[body:body + 4] == b'MThd':
+            return data[body:body + size]
         at = body + size + size % 2
     found = data.find(b'MThd')
     return data[found:] if found >= 0 else data
@@ -330,7 +334,8 @@ def _header(data):
     if data[:4] != b'MThd': raise MidiError('not a MIDI file (it does not begin with MThd)')
     if len(data) < 14: raise MidiError('truncated: the header alone takes 14 bytes; fetch it again')
     size, kind, division = (int.from_bytes(data[a:b], 'big') for a, b in ((4, 8), (8, 10), (12, 14)))
-    if not 6 <= size <= len(data) - 8: raise MidiError(f'its header says {size:,} bytes, where 6 are usual')
+    if not 6 <= size <= len(data) - 8:
+        raise MidiError(f'its header says {size:,} bytes, where 6 are usual')
     if division == 0: raise MidiError('it has 0 ticks per quarter')
     if division & 0x8000:
         raise MidiError('it counts time in film frames (SMPTE); save it with ticks per quarter')
@@ -395,7 +400,8 @@ def _gathered(made, said):
         texts += [t for t in said.texts[k] if t.kind in TEXTS_OF_ALL]
         own = dict(name=said.names[k], texts=[t for t in said.texts[k] if t.kind not in TEXTS_OF_ALL])
         first, *others = made.get(k, [RawTrack({}, np.zeros((4, 0), np.int64))])
-        if k in made or own['name'] or own['texts']: parts += [first._replace(says=first.says | own), *others]
+        if k in made or own['name'] or own['texts']:
+            parts += [first._replace(says=first.says | own), *others]
     title = said.names[0] if conductor or len(said.names) == 1 else ''
     return parts, sorted(texts, key=lambda t: t.tick), title
 
@@ -462,12 +468,14 @@ def _plain(tracks, tpq):
         parts, (metas, channel, before, low) = score.tracks, _head(track)
         told = _tell(score, k, said)
         played = sum(6 * len(p.notes) + 3 * len(p.controls) for p in parts)
-        if len(said.tempos) + len(said.meters) > MAX_NOTES // 10 or played > 6 * MAX_NOTES: return None
+        if len(said.tempos) + len(said.meters) > MAX_NOTES // 10 or played > 6 * MAX_NOTES:
+            return None
         if told is None or 3 + low + told + played != _low(track): return None
         if len(parts) > 1 or len(parts) and channel is None: return None
         marked = len(said.texts[k])
         for kind, data in metas: said.add(k, 0, kind, data)
-        if 0 < marked < len(said.texts[k]): return None                       # which came first is lost
+        if 0 < marked < len(said.texts[k]):
+            return None                       # which came first is lost
         if len(parts): made[k] = [_plain_part(parts[0], channel, before)]
     return made, said
 
@@ -561,7 +569,8 @@ def _with_care(tracks, tpq, patterns, notices):
     made, endless = _parts(events)
     if endless == 1: notices.append('1 note has no end and is left out')
     elif endless: notices.append(f'{endless:,} notes have no end and are left out')
-    if said.left_out: notices.append(f'{said.left_out:,} texts are left out; {MAX_NOTES // 10:,} are read')
+    if said.left_out:
+        notices.append(f'{said.left_out:,} texts are left out; {MAX_NOTES // 10:,} are read')
     if len(events.tick): said.last = int(events.tick.max())
     return made, said
 

@@ -27,7 +27,8 @@ def cosine(
 def _counts(song, like, classes, of):
     """Count (B + 1, classes) notes of `song` in each bar of `like`; `of` takes sub-beat and pitch of the
     notes and says the class."""
-    bars = like.bar_ticks(); at = place_on_sub_beats(song, bars, like.tpq)
+    bars = like.bar_ticks()
+    at = place_on_sub_beats(song, bars, like.tpq)
     return np.bincount(at // SUB_BEATS * classes + of(at % SUB_BEATS, song.pitch),
                        minlength=len(bars) * classes).reshape(-1, classes).astype(float)
 
@@ -63,7 +64,8 @@ def melody_f1(
 )->float:              # 0 to 1; NaN without any note
     """Tell how much of the top line is the same within a semitone: harmonic mean of the shares of both top
     lines that are in the other."""
-    a, b = as_song(a), as_song(b); bars = a.bar_ticks()
+    a, b = as_song(a), as_song(b)
+    bars = a.bar_ticks()
     top = np.full((2, SUB_BEATS * len(bars)), -99)
     for row, s in zip(top, (a, b)): np.maximum.at(row, place_on_sub_beats(s, bars, a.tpq), s.pitch)
     both = (top >= 0).all(0) & (np.abs(top[0] - top[1]) <= 1)

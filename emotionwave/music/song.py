@@ -53,7 +53,8 @@ class Track:
         put('notes', notes)
         put('events', events)
         put('texts', tuple(Text(*t) for t in self.texts))
-        if not 0 <= self.channel < 16: raise ValueError(f'channel must be from 0 to 15, got {self.channel}')
+        if not 0 <= self.channel < 16:
+            raise ValueError(f'channel must be from 0 to 15, got {self.channel}')
 
     def __eq__(self, other):
         if not isinstance(other, Track): return NotImplemented
@@ -137,7 +138,8 @@ class Song:
         for k, dtype in _COLUMNS.items(): put(k, np.asarray(getattr(self, k), dtype).reshape(-1))
         put('tpq', int(self.tpq))
         for k in ('track', 'pedal_track'):
-            if getattr(self, k) is not None: put(k, np.asarray(getattr(self, k), np.int64).reshape(-1))
+            if getattr(self, k) is not None:
+                put(k, np.asarray(getattr(self, k), np.int64).reshape(-1))
         for k in ('tracks', 'texts', 'notices'): put(k, tuple(getattr(self, k)))
         _check(self)
         order = _order(self)
@@ -172,7 +174,8 @@ class Song:
 
     def replace(self, **columns)->'Song':
         "Change some columns; the new ones are checked, and notes are sorted anew if they change."
-        if 'onset' in columns: columns = {'track': None} | columns            # they may be other notes
+        if 'onset' in columns:
+            columns = {'track': None} | columns            # they may be other notes
         if 'pedal_tick' in columns: columns = {'pedal_track': None} | columns
         if 'name' in columns: columns = {'title': ''} | columns
         if not columns.keys() - {'name', 'title', 'grid', 'notices'}:

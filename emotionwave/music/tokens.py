@@ -28,7 +28,8 @@ def _check(c):
     if len(c.pitch_range) != 2 or not 0 <= c.pitch_range[0] <= c.pitch_range[1] <= 127:
         raise ValueError('pitch_range must be two pitches from 0 to 127, the lower first, '
                          f'got {c.pitch_range}')
-    if not 1 <= c.velocities <= 127: raise ValueError(f'velocities must be from 1 to 127, got {c.velocities}')
+    if not 1 <= c.velocities <= 127:
+        raise ValueError(f'velocities must be from 1 to 127, got {c.velocities}')
     if not c.beat_res or any(len(r) != 3 or r[0] >= r[1] or r[2] < 1 for r in c.beat_res):
         raise ValueError(f'beat_res must be (from beat, to beat, steps a beat) each, got {c.beat_res}')
     if c.beat_res[0][0] != 0 or any(a[1] != b[0] for a, b in zip(c.beat_res, c.beat_res[1:])):
@@ -479,7 +480,8 @@ class Grammar:
         elif kind in (TIMESIG, DURATION):
             p, q = t.first[PITCH], t.first[POSITION]
             mask[p:p + state.pitch + 1 if t.config.unique else p] = False
-            mask[q:q + state.position + 1] = False; mask[q + state.steps:t.first[TIMESIG]] = False
+            mask[q:q + state.position + 1] = False
+            mask[q + state.steps:t.first[TIMESIG]] = False
             if state.count + 4 > self.limit: mask[q:t.first[TIMESIG]] = False
             if state.count + 3 > self.limit: mask[p:t.first[VELOCITY]] = False
         return mask

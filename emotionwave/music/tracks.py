@@ -42,7 +42,8 @@ def set_aside(
     of_note, rows = song.home[0], np.column_stack([song.onset, song.duration, song.pitch, song.velocity])
     made, notes, track = [], [rows[np.isin(of_note, numbers)]], [of_note[np.isin(of_note, numbers)]]
     for k, said in enumerate(song.tracks):
-        if k not in numbers: said = said.replace(notes=np.concatenate([said.notes, rows[of_note == k]]))
+        if k not in numbers:
+            said = said.replace(notes=np.concatenate([said.notes, rows[of_note == k]]))
         elif said.drums:
             notes.append(said.notes)
             track.append(np.full(len(said.notes), k))

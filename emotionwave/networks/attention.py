@@ -60,7 +60,8 @@ def attend(
 )->Tensor:       # (B, H, T, D)
     "Scaled dot-product attention (Vaswani et al. 2017, eq. 1)."
     if bias is not None: bias = bias.to(q.dtype)
-    if q.is_cuda or not torch.is_grad_enabled(): return F.scaled_dot_product_attention(q, k, v, bias, drop)
+    if q.is_cuda or not torch.is_grad_enabled():
+        return F.scaled_dot_product_attention(q, k, v, bias, drop)
     # plain, since on a CPU the fused one's gradient takes longer
     scores = q * q.shape[-1] ** -.5 @ k.transpose(-1, -2)
     if bias is not None: scores = scores + bias

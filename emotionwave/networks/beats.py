@@ -35,12 +35,15 @@ def _since_low(t, pitch, back=32):
 
 def _since_class(t, pitch):
     "Seconds (N,) since a note of the same pitch class was struck, 8 where none was."
-    order = np.lexsort((t, pitch % 12)); a, c = t[order], pitch[order] % 12
+    order = np.lexsort((t, pitch % 12))
+    a, c = t[order], pitch[order] % 12
     dt = np.full(len(t), 8.)
     for k in (1, 2, 3):  # octaves of one chord are passed over
-        d = np.full(len(t), 8.); d[k:] = np.where(c[k:] == c[:-k], a[k:] - a[:-k], 8)
+        d = np.full(len(t), 8.)
+        d[k:] = np.where(c[k:] == c[:-k], a[k:] - a[:-k], 8)
         dt = np.where((dt >= 8) & (d > CHORD_S), np.minimum(d, 8), dt)
-    out = np.empty(len(t)); out[order] = dt
+    out = np.empty(len(t))
+    out[order] = dt
     return out
 
 # %% ../../nbs/045_networks.beats.ipynb #00000007
@@ -52,7 +55,9 @@ def note_features(
 )->np.ndarray:         # (N, 72) float32
     """Describe each note by what hints at its place in the bar: register, loudness, length, its chord, and
     what came before and after."""
-    n = len(start_s); t = np.asarray(start_s, np.float64); pitch = np.asarray(pitch)
+    n = len(start_s)
+    t = np.asarray(start_s, np.float64)
+    pitch = np.asarray(pitch)
     before = np.searchsorted(t, t - CHORD_S, 'left') - 1
     after = np.searchsorted(t, t + CHORD_S, 'right')
     prev = np.where(before >= 0, t - t[np.maximum(before, 0)], 8)
@@ -63,7 +68,8 @@ def note_features(
     low = np.minimum.reduceat(pitch, head)[chord] if n else pitch
     high = np.maximum.reduceat(pitch, head)[chord] if n else pitch
     register = np.maximum(1 - np.abs((pitch[:, None] - 28) / 10.5 - np.arange(8)), 0)
-    v = velocity / 127; z = (v - v.mean()) / (v.std() + .05) if n else v
+    v = velocity / 127
+    z = (v - v.mean()) / (v.std() + .05) if n else v
     step = t * FPS
     one = np.stack([np.ones(n), v, z, pitch == low, pitch == high, np.log2(size + 0.), (pitch - low) / 24,
                     step - np.round(step),
@@ -98,7 +104,9 @@ def activations(
     h = grid.reshape(T, 2 * NOTE_CHANNELS) @ w['in.weight'] + w['in.bias']    # (T, C)
     for i, d in enumerate(DILATIONS):
         k, y = w[f'conv.{i}.weight'], h @ w[f'conv.{i}.weight'][CHANNELS:2 * CHANNELS] + w[f'conv.{i}.bias']
-        if d < T: y[d:] += h[:-d] @ k[:CHANNELS]; y[:-d] += h[d:] @ k[2 * CHANNELS:]
+        if d < T:
+            y[d:] += h[:-d] @ k[:CHANNELS]
+            y[:-d] += h[d:] @ k[2 * CHANNELS:]
         h += relu(y) @ w[f'mix.{i}.weight'] + w[f'mix.{i}.bias']
     return (relu(h) @ w['out.weight'] + w['out.bias']).reshape(2 * T, 2)
 

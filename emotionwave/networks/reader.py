@@ -40,7 +40,8 @@ class Reader(nn.Module):
             if isinstance(m, (nn.Linear, nn.Embedding)):
                 nn.init.normal_(m.weight, std=.02 if isinstance(m, nn.Linear) else .05)
         for l in self.layers:  # residual branches start small (GPT-2)
-            for m in (l.attn.out, l.down): nn.init.normal_(m.weight, std=.02 / math.sqrt(2 * config.layers))
+            for m in (l.attn.out, l.down):
+                nn.init.normal_(m.weight, std=.02 / math.sqrt(2 * config.layers))
 
     def forward(self, notes:Tensor)->Tensor:
         """Nats (B, N, 5) of each number of each note, from notes (B, N, 5) as `read_notes` gives them; -1 is

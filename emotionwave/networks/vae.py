@@ -121,7 +121,8 @@ class EmotionVAE(nn.Module):
         self.bag = nn.Linear(config.latent, config.positions + STEPS)
         secret, z = sum(n for k, n in config.conditions.items() if k in SECRET), config.latent
         self.eavesdropper = None  # the adversary; tensors in checkpoints have this name
-        if secret: self.eavesdropper = nn.Sequential(nn.Linear(z, 4 * z), nn.GELU(), nn.Linear(4 * z, secret))
+        if secret:
+            self.eavesdropper = nn.Sequential(nn.Linear(z, 4 * z), nn.GELU(), nn.Linear(4 * z, secret))
         self.apply(self._start)
         for l in [*self.encoder, *self.skeleton, *self.decoder]:  # residual branches start small (GPT-2)
             for m in (l.attn.out, l.down, *([l.cross.out] if l.cross else [])):

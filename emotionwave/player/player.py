@@ -57,7 +57,8 @@ def _sounds(songs, budget):
         if lasts_s * how.least > budget: continue                             # not worth trying
         rate = int(RATE * how.share)
         urls, rate = _encoded(_render_all(songs, rate), rate, quality)
-        if sum(map(len, urls)) <= budget: return urls, rate, ADVICE if synth_name() == 'sines' else ''
+        if sum(map(len, urls)) <= budget:
+            return urls, rate, ADVICE if synth_name() == 'sines' else ''
     return [None] * len(songs), RATE, _TOO_LONG
 
 # %% ../../nbs/101_player.player.ipynb #0000000d
@@ -68,7 +69,8 @@ def _section(song, name, file, differ):
     seen = f'Piano roll{": " + name if name else ""}, {len(song)} notes'
     if differ: seen += f', {differ} of them not in the other version'
     head = f'<b>{len(song)} notes</b>'
-    if name: head = f'<button class="pick" aria-pressed="false" title="Hear this one">{escape(name)}</button>'
+    if name:
+        head = f'<button class="pick" aria-pressed="false" title="Hear this one">{escape(name)}</button>'
     return (f'<section><div class="top">{head}'
             f'<a class="get mid" download="{escape(file)}.mid" href="data:audio/midi;base64,{midi}" '
             f'aria-label="Save as MIDI: {label}">MIDI</a>'
@@ -139,7 +141,8 @@ def player_html(
     names = tuple(names or (('Original', 'New version') if two else ('',)))
     if title is None: title = songs[0].name or 'Untitled'
     urls, rate, note = [None] * len(songs), RATE, ''
-    if sound: urls, rate, note = _sounds([s if len(s) else _silent(songs[0]) for s in songs], budget)
+    if sound:
+        urls, rate, note = _sounds([s if len(s) else _silent(songs[0]) for s in songs], budget)
     marks, files = changed(*songs) if two else [0], _file_names(title, names)
     versions = [dict(notes=_notes(s, m), sound=u, file=f) for s, m, u, f in zip(songs, marks, urls, files)]
     pitches = np.concatenate([s.pitch for s in songs])
@@ -186,7 +189,8 @@ class Shown:
         return None if self.sound else png(draw(self.song, other=self.other))
 
     def _repr_html_(self):
-        if not self.sound: return None                                        # the picture alone is enough
+        if not self.sound:
+            return None                                        # the picture alone is enough
         songs = self.song if self.other is None else (self.other, self.song)
         picture = picture_html(self.song, self.other, self.alt)
         return f'<div style="max-width:1200px">{picture}{player_html(songs, **self.settings)}</div>'

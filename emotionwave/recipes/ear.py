@@ -143,6 +143,7 @@ def pretrain(
     place = open_place(output, resume, device)
     pool = events_of([in_seconds(s) for s in songs if len(s) >= 16])
     if not pool: raise ValueError(f'none of {len(songs)} songs has 16 notes; give longer ones')
-    with torch.random.fork_rng(devices=[]): recipe = EarRecipe(place.settings(settings, EarTraining), pool)
+    with torch.random.fork_rng(devices=[]):
+        recipe = EarRecipe(place.settings(settings, EarTraining), pool)
     net = fit(recipe, place, callback, every_s, minutes).kept()
     return {name: v.detach().cpu().numpy() for name, v in net.weights.items()}

@@ -64,7 +64,8 @@ def beta_at(
 )->float:
     "Find the weight of the divergence at a step."
     if step + 1 < config.beta_start: return 0.
-    if config.beta_cycle: return config.beta * min(2 * (step % config.beta_cycle) / config.beta_cycle, 1)
+    if config.beta_cycle:
+        return config.beta * min(2 * (step % config.beta_cycle) / config.beta_cycle, 1)
     return config.beta * warm_up(step, config.beta_warmup)
 
 # %% ../../nbs/264_recipes.writer.ipynb #60a92a60

@@ -65,7 +65,8 @@ def _declare(path):
     for name, (result, *arguments) in _FUNCTIONS.items():
         function = getattr(lib, name)
         function.restype, function.argtypes = result, arguments
-    for level in range(5): lib.fluid_set_log_function(level, None, None)      # it says nothing on our output
+    for level in range(5):
+        lib.fluid_set_log_function(level, None, None)      # it says nothing on our output
     return lib
 
 @lru_cache(None)
@@ -156,7 +157,8 @@ class _Piano:
     def load(self, font):
         "Take the first instrument of a soundfont."
         loaded = self.lib.fluid_synth_sfload(self.synth, str(font).encode(), 1)
-        if loaded < 0: raise RuntimeError(f'fluidsynth cannot read {font}; install pretty_midi anew')
+        if loaded < 0:
+            raise RuntimeError(f'fluidsynth cannot read {font}; install pretty_midi anew')
         self.lib.fluid_synth_program_select(self.synth, 0, loaded, 0, 0)
 
     def record(self, until):

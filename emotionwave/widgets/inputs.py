@@ -61,7 +61,8 @@ def uploads(
     value,              # the value of a `FileUpload`, of ipywidgets 7 or 8
 )->list:                # of (name, bytes)
     "Read what a `FileUpload` holds."
-    if isinstance(value, dict): return [(str(name), bytes(item['content'])) for name, item in value.items()]
+    if isinstance(value, dict):
+        return [(str(name), bytes(item['content'])) for name, item in value.items()]
     return [(str(item['name']), bytes(item['content'])) for item in value]
 
 def read_upload(

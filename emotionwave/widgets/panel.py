@@ -49,9 +49,11 @@ class Songs:
         self.controls, self.places, self.browse, self.changed = controls, places, browse, changed
         self.bars, self.limit = bars, limit
         self.song, self.uploaded, self.silent = None, {}, False
-        for widget in (controls.source, controls.folder): widget.observe(self._on(self.open), 'value')
+        for widget in (controls.source, controls.folder):
+            widget.observe(self._on(self.open), 'value')
         controls.piece.observe(self._on(self.choose), 'value')
-        for widget in (controls.first, controls.last): widget.observe(self._on(self.set_bars), 'value')
+        for widget in (controls.first, controls.last):
+            widget.observe(self._on(self.set_bars), 'value')
         arrived = '_counter' if controls.upload.has_trait('_counter') else 'value'      # ipywidgets 7 and 8
         controls.upload.observe(lambda change: self.take_uploads(), arrived)
         controls.whole.on_click(lambda button: self.set_bars(1, controls.first.max))
@@ -241,7 +243,8 @@ class App:
         browse:bool=None,   # whether other folders may be opened; `None` for yes, but not in Voila
     ):
         self.model, self.job = model, Background()
-        if browse is None: browse = 'VOILA_REQUEST_URL' not in os.environ     # where strangers may be
+        if browse is None:
+            browse = 'VOILA_REQUEST_URL' not in os.environ     # where strangers may be
         places = _places(folder)
         sources = [*places, *([_ANY] if browse and _GIVEN not in places else []), _OWN]
         self.controls = Controls(sources, '' if folder is None else str(folder), limit)

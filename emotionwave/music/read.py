@@ -475,7 +475,7 @@ def _plain(tracks, tpq):
         marked = len(said.texts[k])
         for kind, data in metas: said.add(k, 0, kind, data)
         if 0 < marked < len(said.texts[k]):
-            return None                       # which came first is lost
+            return None                                                   # which came first is lost
         if len(parts): made[k] = [_plain_part(parts[0], channel, before)]
     return made, said
 
